@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "buoy/ip.hpp"
+#include "buoy/result.hpp"
+#include "net/netlink.hpp"
+
+namespace buoy::net {
+
+/// One unicast route with one next hop (RTM_NEWROUTE, rtnetlink(7)).
+struct Route {
+    Prefix destination;
+    int link = 0;                     ///< index of the link it leaves by
+    std::optional<IpAddress> gateway; ///< none: the destination is on the link
+    std::uint32_t metric = 0;         ///< the lowest wins among equal destinations
+    std::uint32_t table = 254;        ///< RT_TABLE_MAIN
+    std::optional<IpAddress> source;  ///< preferred source address
+    bool operator==(const Route&) const = default;
+};
+
+/// The unicast routes of one table, without multipath ones. `family` is AF_INET or AF_INET6.
+Result<std::vector<Route>> routes(Netlink& netlink, int family, std::uint32_t table = 254);
+
+/// Of routes whose destination is on the link itself, the one that contains `ip` with the longest prefix,
+/// and among these the one with the lowest metric; on `link` only, when it is not 0.
+const Route* on_link_route(const std::vector<Route>& routes, const IpAddress& ip, int link = 0);
+
+/// The gateway of the default route with the lowest metric, on `link` only, when it is not 0.
+std::optional<IpAddress> default_gateway(const std::vector<Route>& routes, int link = 0);
+
+/// Adds the route, or replaces the one of equal destination, metric and table.
+Result<void> replace_route(Netlink& netlink, const Route& route);
+Result<void> remove_route(Netlink& netlink, const Route& route);
+
+/// A policy rule: packets from `source` look into `table` first (ip-rule(8)).
+struct SourceRule {
+    IpAddress source;
+    std::uint32_t table = 0;
+    std::uint32_t priority = 0;
+    bool operator==(const SourceRule&) const = default;
+};
+
+/// The rules of `family` that match on one single source address and nothing else.
+Result<std::vector<SourceRule>> source_rules(Netlink& netlink, int family);
+/// Adds the rule. Error code EEXIST when it is there.
+Result<void> add_rule(Netlink& netlink, const SourceRule& rule);
+/// Removes the rule. Error code ENOENT when it is not there.
+Result<void> remove_rule(Netlink& netlink, const SourceRule& rule);
+
+}  // namespace buoy::net
