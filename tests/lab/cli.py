@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line of ./lab."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from typing import Callable, NoReturn
+
+from lab.cluster import FENCING_MODES, Cluster
+from lab.errors import LabError
+from lab.settings import Settings
+from lab.state import all_labs
+from lab.switch import CLIENT, NETWORKS
+
+DEFAULT_NAME = "lab"
+
+
+def up(options: argparse.Namespace) -> int:
+    """Make a lab, wait until the cluster is whole, say how to go on."""
+    from lab.setup import set_up
+
+    set_up()
+    settings = Settings(
+        nodes=options.nodes,
+        token_ms=options.token,
+        stock_timers=options.stock_timers,
+        stonith_action="reboot" if options.fence_reboots else "off",
+    )
+    cluster = Cluster.create(options.name, settings)
+    print(f"lab '{options.name}': {options.nodes} nodes are booting", flush=True)
+    if not options.no_wait:
+        print(f"lab '{options.name}': {cluster.wait_online()}")
+    print(f"try: ./lab exec --name {options.name} n1 crm_mon -1   (./lab down when done)")
+    return 0
+
+
+def down(options: argparse.Namespace) -> int:
+    """Remove one lab or all."""
+    names = [state.name for state in all_labs()] if options.all else [options.name]
+    for name in names:
+        Cluster(name).down()
+        print(f"lab '{name}' is gone")
+    return 0
+
+
+def list_labs(options: argparse.Namespace) -> int:
+    """One line per lab and per node."""
+    for state in all_labs():
+        cluster = Cluster(state.name)
+        try:
+            nodes = cluster.nodes()
+        except LabError as problem:
+            print(problem)
+            continue
+        print(f"{state.name}: fencing {cluster.fencing().mode}s")
+        for node in nodes:
+            init = node.init()
+            print(f"  {node.name}: {f'on, first process {init.pid}' if init else 'off'}")
+    return 0
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run a command, or a shell, on a node or the client."""
+    command = options.command or ["/bin/bash", "-i"]
+    argv = Cluster(options.name).enter(options.host, command)
+    os.execvp(argv[0], argv)
+
+
+def on_node(action: Callable[[Cluster, str], None], said: str) -> Callable[..., int]:
+    """A subcommand that does one thing to each node named."""
+
+    def act(options: argparse.Namespace) -> int:
+        cluster = Cluster(options.name)
+        for name in options.nodes:
+            action(cluster, name)
+            print(f"{name} {said}")
+        return 0
+
+    return act
+
+
+def partition(options: argparse.Namespace) -> int:
+    """Split "n1 n2 / n3" into groups and cut between them."""
+    groups: list[list[str]] = [[]]
+    for word in options.groups:
+        if word == "/":
+            groups.append([])
+        else:
+            groups[-1].append(word)
+    if len(groups) < 2 or not all(groups):
+        raise LabError("name the groups with ' / ' between them, for example: partition n1 n2 / n3")
+    networks = NETWORKS if options.network == "both" else (options.network,)
+    Cluster(options.name).partition(groups, networks)
+    print(" | ".join(" ".join(group) for group in groups))
+    return 0
+
+
+def heal(options: argparse.Namespace) -> int:
+    """Undo partitions."""
+    Cluster(options.name).heal()
+    print("healed")
+    return 0
+
+
+def link(options: argparse.Namespace) -> int:
+    """Take or give a carrier."""
+    Cluster(options.name).set_link(options.host, options.state == "up", options.network)
+    print(f"{options.host}: {options.network} is {options.state}")
+    return 0
+
+
+def fencing(options: argparse.Namespace) -> int:
+    """Change how the power switch behaves."""
+    Cluster(options.name).set_fencing(options.mode, options.delay)
+    print(f"fencing: {options.mode}" + (f", {options.delay:g} s" if options.delay else ""))
+    return 0
+
+
+def set_up_only(options: argparse.Namespace) -> int:
+    """Packages, build, staged install."""
+    from lab.setup import set_up
+
+    set_up(verbose=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="./lab",
+        description="Real Corosync and Pacemaker clusters in network namespaces of this machine, "
+        "with fencing and a client. Networks: lan 10.77.0.0/24 and 2001:db8:77::/64 (nodes .1, .2, "
+        "..., client .100) and ring 10.78.0.0/24 (Corosync).",
+    )
+    commands = parser.add_subparsers(dest="command_name", metavar="COMMAND", required=True)
+
+    def add(name: str, action: Callable[..., int], text: str, named: bool = True):
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(action=action)
+        if named:
+            command.add_argument("--name", default=DEFAULT_NAME, help="which lab (default: lab)")
+        return command
+
+    add("setup", set_up_only, "install missing packages and build; the others do it by themselves", named=False)
+    new = add("up", up, "make a lab and boot its nodes")
+    new.add_argument("--nodes", type=int, default=3, help="how many (default: 3)")
+    new.add_argument("--token", type=int, default=1000, metavar="MS", help="Corosync's token time-out (default: 1000)")
+    new.add_argument("--stock-timers", action="store_true", help="Corosync's own timers instead of low ones")
+    new.add_argument("--fence-reboots", action="store_true", help="a fenced node boots again instead of staying off")
+    new.add_argument("--no-wait", action="store_true", help="return while the nodes boot")
+    gone = add("down", down, "remove a lab and all it made, also after a crash of the lab itself")
+    gone.add_argument("--all", action="store_true", help="every lab on this machine")
+    for name in ("list", "status"):
+        add(name, list_labs, "show the labs of this machine and their nodes", named=False)
+    inside = add("exec", execute, "run a command, or a shell, on a node or the client")
+    inside.add_argument("host", help=f"n1, n2, ... or {CLIENT}")
+    inside.add_argument("command", nargs=argparse.REMAINDER, help="default: a shell")
+    # fmt: off
+    for name, action, said, text in (
+        ("kill", Cluster.kill, "is half dead: no process left, kernel and links as they were",
+         "end all processes of a node; its kernel still answers"),
+        ("power-off", Cluster.power_off, "is off", "switch a node off as by pulling the plug"),
+        ("power-on", Cluster.power_on, "boots", "boot a node that is off or killed"),
+        ("pause", Cluster.pause, "is paused", "stop all processes of a node where they stand"),
+        ("resume", Cluster.resume, "goes on", "continue a paused node"),
+    ):
+        add(name, on_node(action, said), text).add_argument("nodes", nargs="+", metavar="NODE")
+    # fmt: on
+    cut = add("partition", partition, "cut the networks between groups of nodes: partition n1 n2 / n3")
+    cut.add_argument("groups", nargs="+", metavar="NODE|/", help="nodes, with / between groups")
+    cut.add_argument("--network", choices=("both", *NETWORKS), default="both", help="what to cut (default: both)")
+    add("heal", heal, "undo all partitions")
+    cable = add("link", link, "take a node's carrier, or give it back")
+    cable.add_argument("host", metavar="NODE", help=f"n1, n2, ... or {CLIENT}")
+    cable.add_argument("state", choices=("up", "down"))
+    cable.add_argument("--network", choices=NETWORKS, default="lan", help="which interface (default: lan)")
+    power = add("fencing", fencing, "make the power switch work, fail, be slow, or be off (unreachable)")
+    power.add_argument("mode", choices=FENCING_MODES)
+    power.add_argument("--delay", type=float, default=0.0, metavar="S", help="how slow (with slow)")
+    return parser
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; what the user can mend is one line, not a traceback."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    options = _parser().parse_args(arguments)
+    try:
+        return options.action(options)
+    except LabError as problem:
+        print(f"lab: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted", file=sys.stderr)
+        return 130
