@@ -55,7 +55,7 @@ def list_labs(options: argparse.Namespace) -> int:
         except LabError as problem:
             print(problem)
             continue
-        print(f"{state.name}: fencing {cluster.fencing().mode}s")
+        print(f"{state.name} (fencing: {cluster.fencing().mode})")
         for node in nodes:
             init = node.init()
             print(f"  {node.name}: {f'on, first process {init.pid}' if init else 'off'}")
@@ -119,6 +119,24 @@ def fencing(options: argparse.Namespace) -> int:
     return 0
 
 
+def probe(options: argparse.Namespace) -> int:
+    """Ask an address every few ms and tell who answers."""
+    from lab.probe_report import follow
+
+    Cluster(options.name).settings()
+    count = options.count or round(options.seconds * 1000 / options.interval_ms)
+    return follow(options.name, options.address, options.interval_ms, count)
+
+
+def demo(options: argparse.Namespace) -> int:
+    """The demonstration, from nothing to nothing."""
+    from lab.demo import Demo
+    from lab.setup import set_up
+
+    set_up()
+    return Demo(options.agent).run()
+
+
 def set_up_only(options: argparse.Namespace) -> int:
     """Packages, build, staged install."""
     from lab.setup import set_up
@@ -144,6 +162,8 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     add("setup", set_up_only, "install missing packages and build; the others do it by themselves", named=False)
+    shown = add("demo", demo, "a floating address is moved, put in standby, crashed and fenced; about a minute", named=False)
+    shown.add_argument("--agent", default="ocf:buoy:address", help="another agent to compare with, for example ocf:heartbeat:IPaddr2")
     new = add("up", up, "make a lab and boot its nodes")
     new.add_argument("--nodes", type=int, default=3, help="how many (default: 3)")
     new.add_argument("--token", type=int, default=1000, metavar="MS", help="Corosync's token time-out (default: 1000)")
@@ -176,6 +196,11 @@ def _parser() -> argparse.ArgumentParser:
     cable.add_argument("host", metavar="NODE", help=f"n1, n2, ... or {CLIENT}")
     cable.add_argument("state", choices=("up", "down"))
     cable.add_argument("--network", choices=NETWORKS, default="lan", help="which interface (default: lan)")
+    asked = add("probe", probe, "ping an address from the client and tell who answers and when nobody does")
+    asked.add_argument("address", help="for example 10.77.0.50")
+    asked.add_argument("--interval-ms", type=float, default=5.0, metavar="MS", help="default: 5")
+    asked.add_argument("--count", type=int, default=0, help="how many requests (default: until Ctrl-C)")
+    asked.add_argument("--seconds", type=float, default=0.0, help="how long (default: until Ctrl-C)")
     power = add("fencing", fencing, "make the power switch work, fail, be slow, or be off (unreachable)")
     power.add_argument("mode", choices=FENCING_MODES)
     power.add_argument("--delay", type=float, default=0.0, metavar="S", help="how slow (with slow)")
@@ -183,12 +208,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
+    # Once is enough: what follows is the tearing down, which must not be interrupted.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; what the user can mend is one line, not a traceback."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     options = _parser().parse_args(arguments)
     try:
         return options.action(options)

@@ -44,15 +44,19 @@ class Cluster:
     def create(name: str, settings: Settings) -> Cluster:
         """Make a lab and switch all its nodes on; it is not waited for."""
         cluster = Cluster(name)
-        cluster.state.create({**asdict(settings), "made_by": os.getpid()})
+        if cluster.state.exists():
+            raise cluster.state.taken()
         try:
-            cluster._build(settings)
+            cluster.build(settings)
         except BaseException:
-            cluster.down()
+            if cluster.state.exists():
+                cluster.down()
             raise
         return cluster
 
-    def _build(self, settings: Settings) -> None:
+    def build(self, settings: Settings) -> None:
+        """Claim the name, make the networks, boot the nodes. Whoever calls this cleans up."""
+        self.state.create(asdict(settings))
         with self.state.locked():
             self.switch.make()
             self.switch.plug_in(CLIENT)
@@ -85,8 +89,12 @@ class Cluster:
         stored = self.state.read("lab.json")
         if stored is None:
             raise LabError(f"lab '{self.state.name}' is broken; ./lab down removes it")
-        stored.pop("made_by")
-        return Settings(**stored)
+        try:
+            return Settings(**stored)
+        except TypeError:
+            raise LabError(
+                f"lab '{self.state.name}' was made by another version of this; ./lab down removes it"
+            ) from None
 
     def node_names(self) -> list[str]:
         """n1, n2, ..."""
@@ -278,8 +286,11 @@ class Cluster:
 @contextmanager
 def temporary(prefix: str, settings: Settings) -> Iterator[Cluster]:
     """A lab with a name of its own that goes with the block, also on an interrupt."""
-    cluster = Cluster.create(f"{prefix}-{os.getpid()}", settings)
+    cluster = Cluster(f"{prefix}-{os.getpid()}")
     try:
+        cluster.build(settings)
         yield cluster
     finally:
-        cluster.down()
+        # The name holds our pid: if there is such a lab, it is ours.
+        if cluster.state.exists():
+            cluster.down()

@@ -51,12 +51,16 @@ class State:
         try:
             self.path.mkdir(mode=0o755)
         except FileExistsError:
-            raise LabError(
-                f"there already is a lab '{self.name}'; take it down first "
-                f"(./lab down --name {self.name}) or give this one another --name"
-            ) from None
+            raise self.taken() from None
         (self.path / "shared").mkdir()
         self.write("lab.json", settings)
+
+    def taken(self) -> LabError:
+        """The refusal to make a second lab of this name."""
+        return LabError(
+            f"there already is a lab '{self.name}'; take it down first "
+            f"(./lab down --name {self.name}) or give this one another --name"
+        )
 
     def read(self, file: str, otherwise: Any = None) -> Any:
         """A JSON file of the folder, or `otherwise` when there is none."""

@@ -135,12 +135,6 @@ class Switch:
         ports = [entry["ifname"] for entry in table if entry["mac"] == mac.lower()]
         return sorted({port.partition("-")[0] for port in ports if "-" in port})
 
-    def port_indexes(self) -> dict[int, tuple[str, str]]:
-        """Interface index in the switch namespace -> (host, network)."""
-        links = json.loads(ip("-json", "link", "show", netns=self.netns))
-        names = ((link["ifindex"], link["ifname"].partition("-")) for link in links)
-        return {index: (host, network) for index, (host, dash, network) in names if dash}
-
     def _wanted(self) -> dict[str, bool]:
         return self._state.read("links.json", {})
 
