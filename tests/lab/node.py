@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lab.build import STAGE
 from lab.errors import LabError
 from lab.processes import Process, in_namespace, only_child, spawn
 from lab.settings import Settings, corosync_conf, first_cib, hosts_file
@@ -18,8 +19,8 @@ from lab.state import State
 from lab.switch import Switch
 from lab.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
-STAGE = ROOT / "build" / "stage"
+
+
 OVERLAYS = ("usr", "etc", "var", "root", "tmp")
 # Directories of the node's disk that hide the machine's, with owner and mode.
 FRESH = {
