@@ -38,7 +38,9 @@ struct Ipv6 {
     /// The canonical form of RFC 5952.
     [[nodiscard]] std::string to_string() const;
     /// fe80::/10 (RFC 4291 section 2.5.6).
-    [[nodiscard]] constexpr bool is_link_local() const { return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80; }
+    [[nodiscard]] constexpr bool is_link_local() const {
+        return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+    }
     [[nodiscard]] constexpr bool is_multicast() const { return bytes[0] == 0xff; }
     constexpr auto operator<=>(const Ipv6&) const = default;
 };

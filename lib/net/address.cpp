@@ -28,7 +28,8 @@ ifaddrmsg header_of(const Address& address) {
 std::optional<Address> decode_address(const nlmsghdr& message) {
     if (message.nlmsg_type != RTM_NEWADDR && message.nlmsg_type != RTM_DELADDR) return std::nullopt;
     std::array<nlattr*, IFA_MAX + 1> attributes{};
-    if (nlmsg_parse(const_cast<nlmsghdr*>(&message), sizeof(ifaddrmsg), attributes.data(), IFA_MAX, nullptr) < 0)
+    if (nlmsg_parse(const_cast<nlmsghdr*>(&message), sizeof(ifaddrmsg), attributes.data(), IFA_MAX, nullptr) <
+        0)
         return std::nullopt;
     const auto* header = static_cast<const ifaddrmsg*>(nlmsg_data(&message));
     // On a point-to-point link IFA_ADDRESS is the peer's; IFA_LOCAL is ours wherever it is present.

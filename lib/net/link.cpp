@@ -45,7 +45,8 @@ Result<Link> only_link(Netlink& netlink, Request& request, const std::string& wh
 std::optional<Link> decode_link(const nlmsghdr& message) {
     if (message.nlmsg_type != RTM_NEWLINK) return std::nullopt;
     std::array<nlattr*, IFLA_MAX + 1> attributes{};
-    if (nlmsg_parse(const_cast<nlmsghdr*>(&message), sizeof(ifinfomsg), attributes.data(), IFLA_MAX, nullptr) < 0)
+    if (nlmsg_parse(const_cast<nlmsghdr*>(&message), sizeof(ifinfomsg), attributes.data(), IFLA_MAX,
+                    nullptr) < 0)
         return std::nullopt;
     const auto* header = static_cast<const ifinfomsg*>(nlmsg_data(&message));
     Link link;
@@ -96,13 +97,15 @@ Result<void> set_up(Netlink& netlink, const Link& link) {
     header.ifi_index = link.index;
     header.ifi_flags = IFF_UP;
     header.ifi_change = IFF_UP;
-    return netlink.change(Request(RTM_NEWLINK, NLM_F_ACK, header), fmt::format("cannot bring {} up", link.name));
+    return netlink.change(Request(RTM_NEWLINK, NLM_F_ACK, header),
+                          fmt::format("cannot bring {} up", link.name));
 }
 
 Result<void> delete_link(Netlink& netlink, const Link& link) {
     ifinfomsg header{};
     header.ifi_index = link.index;
-    return netlink.change(Request(RTM_DELLINK, NLM_F_ACK, header), fmt::format("cannot delete {}", link.name));
+    return netlink.change(Request(RTM_DELLINK, NLM_F_ACK, header),
+                          fmt::format("cannot delete {}", link.name));
 }
 
 }  // namespace buoy::net

@@ -19,11 +19,12 @@ Result<std::optional<Mac>> neighbor(Netlink& netlink, const IpAddress& ip, int l
     Request request(RTM_GETNEIGH, 0, header);
     request.put_address(NDA_DST, ip);
     std::optional<Mac> found;
-    auto asked = netlink.query(request, fmt::format("neighbour {}", ip.to_string()), [&](const nlmsghdr& message) {
-        auto* mac = nlmsg_find_attr(const_cast<nlmsghdr*>(&message), sizeof(ndmsg), NDA_LLADDR);
-        if (message.nlmsg_type != RTM_NEWNEIGH || mac == nullptr) return;
-        found = mac_in(mac);
-    });
+    auto asked =
+        netlink.query(request, fmt::format("neighbour {}", ip.to_string()), [&](const nlmsghdr& message) {
+            auto* mac = nlmsg_find_attr(const_cast<nlmsghdr*>(&message), sizeof(ndmsg), NDA_LLADDR);
+            if (message.nlmsg_type != RTM_NEWNEIGH || mac == nullptr) return;
+            found = mac_in(mac);
+        });
     if (!asked && asked.error().code != ENOENT) return tl::unexpected<Error>(asked.error());
     return found;
 }

@@ -30,15 +30,17 @@ int on_message(nl_msg* message, void* context) {
 
 /// The text behind an extended acknowledgement (NLMSGERR_ATTR_MSG), or nothing.
 std::string explanation_in(const nlmsgerr& error) {
-    const auto* header = reinterpret_cast<const nlmsghdr*>(reinterpret_cast<const char*>(&error) - NLMSG_HDRLEN);
+    const auto* header =
+        reinterpret_cast<const nlmsghdr*>(reinterpret_cast<const char*>(&error) - NLMSG_HDRLEN);
     if ((header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return {};
     std::size_t offset = sizeof(nlmsgerr);
     if ((header->nlmsg_flags & NLM_F_CAPPED) == 0) offset += error.msg.nlmsg_len - NLMSG_HDRLEN;
     const std::size_t length = header->nlmsg_len - NLMSG_HDRLEN;
     if (NLMSG_ALIGN(offset) >= length) return {};
-    auto* attributes = reinterpret_cast<nlattr*>(
-        const_cast<char*>(reinterpret_cast<const char*>(&error)) + NLMSG_ALIGN(offset));
-    const nlattr* text = nla_find(attributes, static_cast<int>(length - NLMSG_ALIGN(offset)), NLMSGERR_ATTR_MSG);
+    auto* attributes = reinterpret_cast<nlattr*>(const_cast<char*>(reinterpret_cast<const char*>(&error)) +
+                                                 NLMSG_ALIGN(offset));
+    const nlattr* text =
+        nla_find(attributes, static_cast<int>(length - NLMSG_ALIGN(offset)), NLMSGERR_ATTR_MSG);
     return text == nullptr ? std::string() : std::string(static_cast<const char*>(nla_data(text)));
 }
 
@@ -49,7 +51,9 @@ int on_error(sockaddr_nl* /*from*/, nlmsgerr* error, void* context) {
     return NL_STOP;
 }
 
-int on_end(nl_msg* /*message*/, void* /*context*/) { return NL_STOP; }
+int on_end(nl_msg* /*message*/, void* /*context*/) {
+    return NL_STOP;
+}
 
 Result<void> converse(nl_sock* socket, const Request& request, std::string_view what, Exchange& exchange) {
     if (const int sent = nl_send_auto(socket, request.message()); sent < 0)
@@ -82,8 +86,12 @@ Request::Request(int type, int flags, const void* header, std::size_t size)
     must(nlmsg_append(message_.get(), const_cast<void*>(header), size, NLMSG_ALIGNTO));
 }
 
-Request& Request::put_u8(int attribute, std::uint8_t value) { return put_value(attribute, value); }
-Request& Request::put_u32(int attribute, std::uint32_t value) { return put_value(attribute, value); }
+Request& Request::put_u8(int attribute, std::uint8_t value) {
+    return put_value(attribute, value);
+}
+Request& Request::put_u32(int attribute, std::uint32_t value) {
+    return put_value(attribute, value);
+}
 
 Request& Request::put_string(int attribute, const std::string& value) {
     must(nla_put_string(message_.get(), attribute, value.c_str()));
@@ -105,7 +113,9 @@ nlattr* Request::begin_nest(int attribute) {
     return nest;
 }
 
-void Request::end_nest(nlattr* nest) { nla_nest_end(message_.get(), nest); }
+void Request::end_nest(nlattr* nest) {
+    nla_nest_end(message_.get(), nest);
+}
 
 Netlink::Netlink(nl_sock* socket) : socket_(socket, nl_socket_free) {}
 
@@ -113,6 +123,8 @@ Result<Netlink> Netlink::open(int protocol) {
     nl_sock* socket = nl_socket_alloc();
     if (socket == nullptr) return fail("cannot allocate a netlink socket", ENOMEM);
     Netlink netlink(socket);
+    // Requests say themselves whether they want one: to a query the object is the answer.
+    nl_socket_disable_auto_ack(socket);
     if (const int error = nl_connect(socket, protocol); error < 0)
         return fail(fmt::format("cannot open a netlink socket: {}", nl_geterror(error)), EIO);
     // Both only sharpen what the kernel says or sends; one that knows neither serves as well.

@@ -15,7 +15,9 @@ namespace buoy::net {
 
 namespace {
 
-IpAddress any(int family) { return family == AF_INET ? IpAddress(Ipv4{}) : IpAddress(Ipv6{}); }
+IpAddress any(int family) {
+    return family == AF_INET ? IpAddress(Ipv4{}) : IpAddress(Ipv6{});
+}
 
 std::optional<Route> decode_route(const nlmsghdr& message) {
     if (message.nlmsg_type != RTM_NEWROUTE) return std::nullopt;
@@ -25,7 +27,8 @@ std::optional<Route> decode_route(const nlmsghdr& message) {
     const auto* header = static_cast<const rtmsg*>(nlmsg_data(&message));
     const int family = header->rtm_family;
     // Cached IPv6 routes are copies the kernel made for single destinations.
-    if (header->rtm_type != RTN_UNICAST || (header->rtm_flags & RTM_F_CLONED) != 0 || attributes[RTA_OIF] == nullptr)
+    if (header->rtm_type != RTN_UNICAST || (header->rtm_flags & RTM_F_CLONED) != 0 ||
+        attributes[RTA_OIF] == nullptr)
         return std::nullopt;
     Route route;
     route.destination = {any(family), header->rtm_dst_len};
@@ -48,8 +51,10 @@ rtmsg route_header(const Route& route) {
     header.rtm_dst_len = static_cast<std::uint8_t>(route.destination.length);
     header.rtm_protocol = RTPROT_STATIC;
     header.rtm_type = RTN_UNICAST;
-    header.rtm_scope = route.gateway || !route.destination.address.is_v4() ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
-    // The gateway is on this link because the route that is mirrored says so; the kernel would look elsewhere.
+    header.rtm_scope =
+        route.gateway || !route.destination.address.is_v4() ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+    // The gateway is on this link because the route that is mirrored says so; the kernel would look
+    // elsewhere.
     if (route.gateway) header.rtm_flags = RTNH_F_ONLINK;
     return header;
 }
@@ -125,7 +130,8 @@ Result<void> replace_route(Netlink& netlink, const Route& route) {
 Result<void> remove_route(Netlink& netlink, const Route& route) {
     Request request(RTM_DELROUTE, NLM_F_ACK, route_header(route));
     put_route(request, route);
-    return netlink.change(request, fmt::format("cannot remove the route to {}", route.destination.to_string()));
+    return netlink.change(request,
+                          fmt::format("cannot remove the route to {}", route.destination.to_string()));
 }
 
 Result<std::vector<SourceRule>> source_rules(Netlink& netlink, int family) {
@@ -136,14 +142,17 @@ Result<std::vector<SourceRule>> source_rules(Netlink& netlink, int family) {
         Request(RTM_GETRULE, NLM_F_DUMP, header), "cannot list policy rules", [&](const nlmsghdr& message) {
             std::array<nlattr*, FRA_MAX + 1> attributes{};
             if (message.nlmsg_type != RTM_NEWRULE ||
-                nlmsg_parse(const_cast<nlmsghdr*>(&message), sizeof(fib_rule_hdr), attributes.data(), FRA_MAX, nullptr) < 0)
+                nlmsg_parse(const_cast<nlmsghdr*>(&message), sizeof(fib_rule_hdr), attributes.data(), FRA_MAX,
+                            nullptr) < 0)
                 return;
             const auto* rule = static_cast<const fib_rule_hdr*>(nlmsg_data(&message));
-            if (rule->action != FR_ACT_TO_TBL || attributes[FRA_SRC] == nullptr || attributes[FRA_PRIORITY] == nullptr)
+            if (rule->action != FR_ACT_TO_TBL || attributes[FRA_SRC] == nullptr ||
+                attributes[FRA_PRIORITY] == nullptr)
                 return;
             const auto source = ip_in(family, attributes[FRA_SRC]);
             if (!source || rule->src_len != source->bits()) return;
-            const std::uint32_t table = attributes[FRA_TABLE] != nullptr ? nla_get_u32(attributes[FRA_TABLE]) : rule->table;
+            const std::uint32_t table =
+                attributes[FRA_TABLE] != nullptr ? nla_get_u32(attributes[FRA_TABLE]) : rule->table;
             found.push_back({*source, table, nla_get_u32(attributes[FRA_PRIORITY])});
         });
     if (!asked) return tl::unexpected<Error>(asked.error());

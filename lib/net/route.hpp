@@ -14,11 +14,11 @@ namespace buoy::net {
 /// One unicast route with one next hop (RTM_NEWROUTE, rtnetlink(7)).
 struct Route {
     Prefix destination;
-    int link = 0;                     ///< index of the link it leaves by
-    std::optional<IpAddress> gateway; ///< none: the destination is on the link
-    std::uint32_t metric = 0;         ///< the lowest wins among equal destinations
-    std::uint32_t table = 254;        ///< RT_TABLE_MAIN
-    std::optional<IpAddress> source;  ///< preferred source address
+    int link = 0;                      ///< index of the link it leaves by
+    std::optional<IpAddress> gateway;  ///< none: the destination is on the link
+    std::uint32_t metric = 0;          ///< the lowest wins among equal destinations
+    std::uint32_t table = 254;         ///< RT_TABLE_MAIN
+    std::optional<IpAddress> source;   ///< preferred source address
     bool operator==(const Route&) const = default;
 };
 

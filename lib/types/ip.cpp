@@ -33,7 +33,9 @@ Result<Ipv4> Ipv4::parse(std::string_view text) {
     return address;
 }
 
-std::string Ipv4::to_string() const { return write(AF_INET, *this); }
+std::string Ipv4::to_string() const {
+    return write(AF_INET, *this);
+}
 
 Result<Ipv6> Ipv6::parse(std::string_view text) {
     Ipv6 address;
@@ -42,7 +44,9 @@ Result<Ipv6> Ipv6::parse(std::string_view text) {
     return address;
 }
 
-std::string Ipv6::to_string() const { return write(AF_INET6, *this); }
+std::string Ipv6::to_string() const {
+    return write(AF_INET6, *this);
+}
 
 Result<IpAddress> IpAddress::parse(std::string_view text) {
     if (auto v4 = Ipv4::parse(text)) return IpAddress(*v4);
@@ -50,7 +54,9 @@ Result<IpAddress> IpAddress::parse(std::string_view text) {
     return fail(fmt::format("'{}' is not an IP address (wanted 192.0.2.1 or 2001:db8::1)", text));
 }
 
-std::string IpAddress::to_string() const { return is_v4() ? v4().to_string() : v6().to_string(); }
+std::string IpAddress::to_string() const {
+    return is_v4() ? v4().to_string() : v6().to_string();
+}
 
 bool Prefix::contains(const IpAddress& other) const {
     if (other.is_v4() != address.is_v4()) return false;
@@ -60,6 +66,8 @@ bool Prefix::contains(const IpAddress& other) const {
     return rest == 0 || ((address.data()[whole] ^ other.data()[whole]) >> (8 - rest)) == 0;
 }
 
-std::string Prefix::to_string() const { return fmt::format("{}/{}", address.to_string(), length); }
+std::string Prefix::to_string() const {
+    return fmt::format("{}/{}", address.to_string(), length);
+}
 
 }  // namespace buoy

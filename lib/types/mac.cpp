@@ -8,7 +8,9 @@
 namespace buoy {
 
 Result<Mac> Mac::parse(std::string_view text) {
-    auto wrong = [&] { return fail(fmt::format("'{}' is not a MAC address (wanted 02:00:5e:00:00:01)", text)); };
+    auto wrong = [&] {
+        return fail(fmt::format("'{}' is not a MAC address (wanted 02:00:5e:00:00:01)", text));
+    };
     if (text.size() != 17 || (text[2] != ':' && text[2] != '-')) return wrong();
     Mac mac;
     for (std::size_t i = 0; i < 6; ++i) {

@@ -6,7 +6,9 @@
 namespace buoy {
 namespace {
 
-IpAddress ip(const char* text) { return IpAddress::parse(text).value(); }
+IpAddress ip(const char* text) {
+    return IpAddress::parse(text).value();
+}
 
 TEST(IpAddress, spellings_of_one_address_are_equal) {
     EXPECT_EQ(ip("FE80:0::1"), ip("fe80::1"));
@@ -15,7 +17,8 @@ TEST(IpAddress, spellings_of_one_address_are_equal) {
 }
 
 TEST(IpAddress, parse_rejects_what_is_not_one) {
-    for (const char* text : {"", "10.0.0", "10.0.0.256", "010.0.0.1", "10.0.0.1/24", "fe80::1%eth0", "::1::", "ip", " 10.0.0.1"})
+    for (const char* text :
+         {"", "10.0.0", "10.0.0.256", "010.0.0.1", "10.0.0.1/24", "fe80::1%eth0", "::1::", "ip", " 10.0.0.1"})
         EXPECT_FALSE(IpAddress::parse(text)) << text;
     EXPECT_FALSE(IpAddress::parse(std::string_view("10.0.0.1\0x", 10)));
 }

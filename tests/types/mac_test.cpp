@@ -14,8 +14,9 @@ TEST(Mac, parse_either_separator) {
 }
 
 TEST(Mac, parse_rejects_what_is_not_one) {
-    for (const char* text : {"", "02:00:5e:ab:00", "02:00:5e:ab:00:1f:00", "02:00:5e-ab:00:1f", "02 00 5e ab 00 1f",
-                             "0g:00:5e:ab:00:1f", "+2:00:5e:ab:00:1f", "02:00:5e:ab:00:1 "}) {
+    for (const char* text :
+         {"", "02:00:5e:ab:00", "02:00:5e:ab:00:1f:00", "02:00:5e-ab:00:1f", "02 00 5e ab 00 1f",
+          "0g:00:5e:ab:00:1f", "+2:00:5e:ab:00:1f", "02:00:5e:ab:00:1 "}) {
         const auto mac = Mac::parse(text);
         ASSERT_FALSE(mac) << text;
         EXPECT_NE(mac.error().message.find(text), std::string::npos);

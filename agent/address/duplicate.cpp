@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "address/duplicate.hpp"
+
+#include <fmt/format.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "net/events.hpp"
+#include "net/netns.hpp"
+#include "net/sysctl.hpp"
+
+namespace buoy::agent {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds fast_patience{300};
+// One second for each of the solicitations the kernel sends (dad_transmits, 1 by default), and some to spare.
+constexpr milliseconds full_patience{5000};
+
+enum class Verdict { pending, unique, duplicate };
+
+Result<Verdict> verdict_on(net::Netlink& netlink, const net::Link& link, const IpAddress& ip) {
+    const auto there = net::addresses(netlink, AF_INET6, link.index);
+    if (!there) return tl::unexpected<Error>(there.error());
+    const auto found =
+        std::find_if(there->begin(), there->end(), [&](const net::Address& a) { return a.ip == ip; });
+    // Some kernels take a duplicate away where others only mark it.
+    if (found == there->end() || found->duplicate) return Verdict::duplicate;
+    return found->tentative ? Verdict::pending : Verdict::unique;
+}
+
+}  // namespace
+
+Result<void> add_watched(net::Netlink& netlink, const net::Link& link, net::Address address,
+                         ConflictCheck check) {
+    if (address.ip.is_v4()) return net::add_address(netlink, address);
+    if (check == ConflictCheck::off) {
+        address.no_dad = true;
+        return net::add_address(netlink, address);
+    }
+    address.optimistic = true;
+    // The kernel heeds the flag only while the link allows it; another start may be doing the same.
+    const auto lock = net::NetnsLock::take();
+    if (!lock) return tl::unexpected<Error>(lock.error());
+    const auto setting = net::Sysctl::ipv6(link.name, "optimistic_dad");
+    const auto before = setting.get();
+    const bool change = before && *before == 0;
+    if (change)
+        if (auto set = setting.set(1); !set) return set;
+    auto added = net::add_address(netlink, address);
+    if (change) (void)setting.set(0);
+    return added;
+}
+
+Outcome<> await_verdict(net::Netlink& netlink, const net::Link& link, const IpAddress& ip,
+                        ConflictCheck check) {
+    if (ip.is_v4() || check == ConflictCheck::off) return {};
+    // Listening begins before looking, so that no change falls between.
+    auto events = net::Events::open(RTNLGRP_IPV6_IFADDR);
+    if (!events) return failure(Exit::generic, events.error());
+    const auto end = steady_clock::now() + (check == ConflictCheck::fast ? fast_patience : full_patience);
+    for (;;) {
+        const auto verdict = verdict_on(netlink, link, ip);
+        if (!verdict) return failure(Exit::generic, verdict.error());
+        if (*verdict == Verdict::unique) return {};
+        if (*verdict == Verdict::duplicate)
+            return failure(Exit::generic,
+                           fmt::format("{} is in use already by another host on {} (IPv6 duplicate address "
+                                       "detection): free it there, or choose another ip",
+                                       ip.to_string(), link.name));
+        const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now());
+        if (left <= milliseconds(0)) return {};
+        if (auto waited = events->wait(left); !waited) return failure(Exit::generic, waited.error());
+    }
+}
+
+}  // namespace buoy::agent

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "address/parameters.hpp"
+#include "net/address.hpp"
+#include "net/link.hpp"
+#include "net/netlink.hpp"
+#include "ocf/outcome.hpp"
+
+// IPv6 duplicate address detection (RFC 4862 section 5.4) in its optimistic form (RFC 4429): the kernel looks
+// for duplicates while the address is already in use.
+namespace buoy::agent {
+
+/// Adds the address. An IPv6 one whose conflicts are checked is added optimistically; one whose are not,
+/// without detection. Leaves the link's own setting (optimistic_dad) as it was.
+Result<void> add_watched(net::Netlink& netlink, const net::Link& link, net::Address address,
+                         ConflictCheck check);
+
+/// Waits for the kernel's verdict on an IPv6 address: with `fast` for 300 ms at most, in which a host that is
+/// awake has answered; with `rfc5227` until detection is over. A duplicate is a failure that says so. IPv4,
+/// and `off`, have nothing to wait for.
+Outcome<> await_verdict(net::Netlink& netlink, const net::Link& link, const IpAddress& ip,
+                        ConflictCheck check);
+
+}  // namespace buoy::agent

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "buoy/ip.hpp"
+#include "buoy/mac.hpp"
+#include "buoy/result.hpp"
+#include "net/link.hpp"
+#include "net/netlink.hpp"
+
+// A floating address with a MAC of its own lives on a macvlan device that exists only where the address is,
+// so that no switch ever hears the MAC from two ports (RFC 5798 section 7.3; docs/architecture.md).
+namespace buoy::agent {
+
+/// The device's name: "bv" and the MAC's twelve digits. Addresses with the same MAC share it.
+std::string virtual_mac_device(const Mac& mac);
+
+/// True when the link is such a device of ours.
+bool is_virtual_mac_device(const net::Link& link);
+
+/// Makes sure that the device for `mac` exists on `nic`, is up, and that neither the NIC nor the device
+/// answers or speaks for the other's addresses (arp_ignore, arp_announce, arp_filter, rp_filter). What the
+/// NIC had before is kept in the device's alias. On failure everything is as it was.
+Result<net::Link> acquire_virtual_mac(net::Netlink& netlink, const net::Link& nic, const Mac& mac, bool v6);
+
+/// Removes the device if no address is left on it, and with the last one of a NIC puts the NIC's settings
+/// back as they were.
+Result<void> release_virtual_mac(net::Netlink& netlink, const net::Link& device);
+
+/// Routes what the address sends by its own device: a policy rule for the address, and a table that mirrors
+/// the NIC's routes. Called again, it makes good what has changed since. Without it frames from the address
+/// would leave with the NIC's MAC, and switches would forget where the virtual MAC is.
+Result<void> route_by_virtual_mac(net::Netlink& netlink, const net::Link& nic, const net::Link& device,
+                                  const IpAddress& ip);
+
+/// Removes the policy rule for the address, if there is one. The routes go with the device.
+Result<void> unroute_virtual_mac(net::Netlink& netlink, const IpAddress& ip);
+
+}  // namespace buoy::agent

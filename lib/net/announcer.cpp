@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "net/announcer.hpp"
+
+#include <algorithm>
+
+#include "net/neighbor.hpp"
+#include "wire/arp.hpp"
+#include "wire/ethernet.hpp"
+#include "wire/ndp.hpp"
+
+namespace buoy::net {
+
+namespace {
+
+using Frame = std::vector<std::uint8_t>;
+
+void append_v4(std::vector<Frame>& frames, const Mac& mac, const Ipv4& ip, AnnounceForms forms) {
+    for (int i = 0; i < forms.requests; ++i) frames.push_back(wire::gratuitous_request(mac, ip));
+    for (int i = 0; i < forms.replies; ++i) frames.push_back(wire::gratuitous_reply(mac, ip));
+}
+
+void append_v6(std::vector<Frame>& frames, const Mac& mac, const Ipv6& ip, AnnounceForms forms) {
+    for (int i = 0; i < std::max(forms.requests, forms.replies); ++i)
+        frames.push_back(wire::unsolicited_advertisement(mac, ip));
+}
+
+Frame tell(const Mac& mac, const IpAddress& ip, const IpAddress& neighbor, const std::optional<Mac>& at) {
+    if (ip.is_v6())
+        return at ? wire::unicast_advertisement(*at, neighbor.v6(), mac, ip.v6())
+                  : wire::solicitation(mac, ip.v6(), neighbor.v6());
+    // A request from the address tells whom it asks as well (RFC 826, "merge flag").
+    return at ? wire::unicast_reply(*at, neighbor.v4(), mac, ip.v4())
+              : wire::request(mac, ip.v4(), neighbor.v4());
+}
+
+}  // namespace
+
+AnnounceSchedule default_schedule() {
+    using std::chrono::milliseconds;
+    return {milliseconds(0), milliseconds(100), milliseconds(1100), milliseconds(2200)};
+}
+
+Result<Announcer> Announcer::open(Netlink& netlink, const Link& link, const IpAddress& ip,
+                                  AnnounceForms forms, const std::vector<IpAddress>& told) {
+    auto socket = PacketSocket::open(link, ip.is_v4() ? wire::ethertype_arp : wire::ethertype_ipv6);
+    if (!socket) return tl::unexpected<Error>(socket.error());
+    std::vector<Frame> frames;
+    if (ip.is_v4())
+        append_v4(frames, link.mac, ip.v4(), forms);
+    else
+        append_v6(frames, link.mac, ip.v6(), forms);
+    for (const auto& who : told) {
+        // The NIC's neighbours are known there, also to a device that sits on it.
+        auto known = neighbor(netlink, who, link.parent.value_or(link.index));
+        if (!known) return tl::unexpected<Error>(known.error());
+        frames.push_back(tell(link.mac, ip, who, *known));
+    }
+    return Announcer(std::move(*socket), std::move(frames));
+}
+
+Result<void> Announcer::burst() {
+    for (const auto& frame : frames_)
+        if (auto sent = socket_.send(frame); !sent) return sent;
+    return {};
+}
+
+}  // namespace buoy::net

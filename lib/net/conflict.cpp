@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "net/conflict.hpp"
+
+#include <algorithm>
+
+#include "net/packet_socket.hpp"
+#include "wire/arp.hpp"
+#include "wire/ethernet.hpp"
+#include "wire/ndp.hpp"
+
+namespace buoy::net {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr int questions = 3;
+constexpr milliseconds question_spacing{300};
+
+/// RFC 5227 section 2.1.1: a packet from the address, or another host's probe for it.
+std::optional<Mac> rival_in(const std::vector<std::uint8_t>& frame, const Mac& own, const Ipv4& ip) {
+    const auto arp = wire::decode_arp(frame);
+    if (!arp || arp->sender_mac == own) return std::nullopt;
+    const bool has_it = arp->sender_ip == ip;
+    const bool wants_it =
+        arp->operation == wire::Arp::Operation::request && arp->sender_ip == Ipv4{} && arp->target_ip == ip;
+    return has_it || wants_it ? std::optional(arp->sender_mac) : std::nullopt;
+}
+
+/// Reads frames until `end` or until one satisfies `found`.
+template <typename Found>
+Result<bool> listen(PacketSocket& socket, steady_clock::time_point end, const Found& found) {
+    for (;;) {
+        const auto left = std::chrono::ceil<milliseconds>(end - steady_clock::now());
+        if (left <= milliseconds(0)) return false;
+        auto frame = socket.receive(left);
+        if (!frame) return tl::unexpected<Error>(frame.error());
+        if (*frame && found(**frame)) return true;
+    }
+}
+
+bool is_answer(const std::vector<std::uint8_t>& frame, const IpAddress& from, const IpAddress& target) {
+    if (target.is_v4()) {
+        const auto arp = wire::decode_arp(frame);
+        return arp && arp->operation == wire::Arp::Operation::reply && arp->sender_ip == target.v4() &&
+               arp->target_ip == from.v4();
+    }
+    const auto advertisement = wire::decode_neighbor_advertisement(frame);
+    return advertisement && advertisement->solicited && advertisement->target == target.v6();
+}
+
+}  // namespace
+
+ProbeTiming fast_timing() {
+    return {milliseconds(0), {milliseconds(100), milliseconds(100)}, milliseconds(100)};
+}
+
+ProbeTiming rfc5227_timing(const std::function<double()>& random) {
+    // PROBE_WAIT 1 s, PROBE_NUM 3, PROBE_MIN 1 s, PROBE_MAX 2 s, ANNOUNCE_WAIT 2 s.
+    auto up_to = [&](int longest_ms) { return milliseconds(static_cast<int>(random() * longest_ms)); };
+    return {up_to(1000),
+            {milliseconds(1000) + up_to(1000), milliseconds(1000) + up_to(1000)},
+            milliseconds(2000)};
+}
+
+Result<std::optional<Mac>> probe_for_conflict(const Link& link, const Ipv4& ip, const ProbeTiming& timing) {
+    auto socket = PacketSocket::open(link, wire::ethertype_arp);
+    if (!socket) return tl::unexpected<Error>(socket.error());
+    const auto probe = wire::probe(link.mac, ip);
+    std::optional<Mac> rival;
+    auto seen = [&](const std::vector<std::uint8_t>& frame) {
+        return (rival = rival_in(frame, link.mac, ip)).has_value();
+    };
+    auto moment = steady_clock::now() + timing.first_after;
+    for (std::size_t i = 0; i <= timing.spacings.size(); ++i) {
+        const auto heard = listen(*socket, moment, seen);
+        if (!heard) return tl::unexpected<Error>(heard.error());
+        if (*heard) return rival;
+        if (auto sent = socket->send(probe); !sent) return tl::unexpected<Error>(sent.error());
+        moment += i < timing.spacings.size() ? timing.spacings[i] : timing.listen_after_last;
+    }
+    const auto heard = listen(*socket, moment, seen);
+    if (!heard) return tl::unexpected<Error>(heard.error());
+    return rival;
+}
+
+Result<bool> answers(const Link& link, const IpAddress& from, const IpAddress& target) {
+    auto socket = PacketSocket::open(link, from.is_v4() ? wire::ethertype_arp : wire::ethertype_ipv6);
+    if (!socket) return tl::unexpected<Error>(socket.error());
+    const auto question = from.is_v4() ? wire::request(link.mac, from.v4(), target.v4())
+                                       : wire::solicitation(link.mac, from.v6(), target.v6());
+    for (int i = 0; i < questions; ++i) {
+        if (auto sent = socket->send(question); !sent) return tl::unexpected<Error>(sent.error());
+        auto heard =
+            listen(*socket, steady_clock::now() + question_spacing,
+                   [&](const std::vector<std::uint8_t>& frame) { return is_answer(frame, from, target); });
+        if (!heard || *heard) return heard;
+    }
+    return false;
+}
+
+}  // namespace buoy::net

@@ -1,0 +1,1 @@
+#include "wire/all_tmp.hpp"
