@@ -5,14 +5,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
+import runpy
 import sys
-from typing import Callable, NoReturn
+from typing import Callable
 
+from lab.build import ROOT
 from lab.cluster import FENCING_MODES, Cluster
+from lab.demo import Demo
 from lab.errors import LabError
+from lab.probe_report import follow
 from lab.settings import Settings
+from lab.setup import set_up
+from lab.signals import catch_signals
 from lab.state import all_labs
+from lab.suite import run_all
 from lab.switch import CLIENT, NETWORKS
 
 DEFAULT_NAME = "lab"
@@ -20,8 +26,6 @@ DEFAULT_NAME = "lab"
 
 def up(options: argparse.Namespace) -> int:
     """Make a lab, wait until the cluster is whole, say how to go on."""
-    from lab.setup import set_up
-
     set_up()
     settings = Settings(
         nodes=options.nodes,
@@ -64,7 +68,7 @@ def list_labs(options: argparse.Namespace) -> int:
 
 def execute(options: argparse.Namespace) -> int:
     """Run a command, or a shell, on a node or the client."""
-    command = options.command or ["/bin/bash", "-i"]
+    command = options.command[options.command[:1] == ["--"] :] or ["/bin/bash", "-i"]
     argv = Cluster(options.name).enter(options.host, command)
     os.execvp(argv[0], argv)
 
@@ -121,8 +125,6 @@ def fencing(options: argparse.Namespace) -> int:
 
 def probe(options: argparse.Namespace) -> int:
     """Ask an address every few ms and tell who answers."""
-    from lab.probe_report import follow
-
     Cluster(options.name).settings()
     count = options.count or round(options.seconds * 1000 / options.interval_ms)
     return follow(options.name, options.address, options.interval_ms, count)
@@ -131,94 +133,120 @@ def probe(options: argparse.Namespace) -> int:
 def demo(options: argparse.Namespace) -> int:
     """The demonstration, from nothing to nothing."""
     from lab.demo import Demo
-    from lab.setup import set_up
-
     set_up()
     return Demo(options.agent).run()
 
 
+def test(options: argparse.Namespace) -> int:
+    """Every test."""
+    return run_all(options.only, options.match)
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Hand over to tests/bench."""
+    script = ROOT / "tests" / "bench" / "__main__.py"
+    if not script.exists():
+        raise LabError(f"there is no {script}")
+    if not {"-h", "--help"} & set(options.arguments):
+        set_up()
+    sys.argv = ["./lab bench", *options.arguments]
+    runpy.run_path(str(script.parent), run_name="__main__")
+    return 0
+
+
 def set_up_only(options: argparse.Namespace) -> int:
     """Packages, build, staged install."""
-    from lab.setup import set_up
-
     set_up(verbose=True)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="./lab",
-        description="Real Corosync and Pacemaker clusters in network namespaces of this machine, "
-        "with fencing and a client. Networks: lan 10.77.0.0/24 and 2001:db8:77::/64 (nodes .1, .2, "
-        "..., client .100) and ring 10.78.0.0/24 (Corosync).",
-    )
-    commands = parser.add_subparsers(dest="command_name", metavar="COMMAND", required=True)
+# fmt: off
+class Commands:
+    """The subcommands and their options."""
 
-    def add(name: str, action: Callable[..., int], text: str, named: bool = True):
-        command = commands.add_parser(name, help=text, description=text)
+    def __init__(self) -> None:
+        self.parser = argparse.ArgumentParser(
+            prog="./lab",
+            description="Real Corosync and Pacemaker clusters in network namespaces of this machine, "
+            "with fencing and a client. Networks: lan 10.77.0.0/24 and 2001:db8:77::/64 (nodes .1, "
+            ".2, ..., client .100) and ring 10.78.0.0/24 (Corosync).",
+        )
+        self._commands = self.parser.add_subparsers(metavar="COMMAND", required=True)
+        self._whole_runs()
+        self._labs()
+        self._faults()
+        self._observation()
+
+    def _add(self, name: str, action: Callable[..., int], text: str, named: bool = True) -> argparse.ArgumentParser:
+        command = self._commands.add_parser(name, help=text, description=text)
         command.set_defaults(action=action)
         if named:
             command.add_argument("--name", default=DEFAULT_NAME, help="which lab (default: lab)")
         return command
 
-    add("setup", set_up_only, "install missing packages and build; the others do it by themselves", named=False)
-    shown = add("demo", demo, "a floating address is moved, put in standby, crashed and fenced; about a minute", named=False)
-    shown.add_argument("--agent", default="ocf:buoy:address", help="another agent to compare with, for example ocf:heartbeat:IPaddr2")
-    new = add("up", up, "make a lab and boot its nodes")
-    new.add_argument("--nodes", type=int, default=3, help="how many (default: 3)")
-    new.add_argument("--token", type=int, default=1000, metavar="MS", help="Corosync's token time-out (default: 1000)")
-    new.add_argument("--stock-timers", action="store_true", help="Corosync's own timers instead of low ones")
-    new.add_argument("--fence-reboots", action="store_true", help="a fenced node boots again instead of staying off")
-    new.add_argument("--no-wait", action="store_true", help="return while the nodes boot")
-    gone = add("down", down, "remove a lab and all it made, also after a crash of the lab itself")
-    gone.add_argument("--all", action="store_true", help="every lab on this machine")
-    for name in ("list", "status"):
-        add(name, list_labs, "show the labs of this machine and their nodes", named=False)
-    inside = add("exec", execute, "run a command, or a shell, on a node or the client")
-    inside.add_argument("host", help=f"n1, n2, ... or {CLIENT}")
-    inside.add_argument("command", nargs=argparse.REMAINDER, help="default: a shell")
-    # fmt: off
-    for name, action, said, text in (
-        ("kill", Cluster.kill, "is half dead: no process left, kernel and links as they were",
-         "end all processes of a node; its kernel still answers"),
-        ("power-off", Cluster.power_off, "is off", "switch a node off as by pulling the plug"),
-        ("power-on", Cluster.power_on, "boots", "boot a node that is off or killed"),
-        ("pause", Cluster.pause, "is paused", "stop all processes of a node where they stand"),
-        ("resume", Cluster.resume, "goes on", "continue a paused node"),
-    ):
-        add(name, on_node(action, said), text).add_argument("nodes", nargs="+", metavar="NODE")
-    # fmt: on
-    cut = add("partition", partition, "cut the networks between groups of nodes: partition n1 n2 / n3")
-    cut.add_argument("groups", nargs="+", metavar="NODE|/", help="nodes, with / between groups")
-    cut.add_argument("--network", choices=("both", *NETWORKS), default="both", help="what to cut (default: both)")
-    add("heal", heal, "undo all partitions")
-    cable = add("link", link, "take a node's carrier, or give it back")
-    cable.add_argument("host", metavar="NODE", help=f"n1, n2, ... or {CLIENT}")
-    cable.add_argument("state", choices=("up", "down"))
-    cable.add_argument("--network", choices=NETWORKS, default="lan", help="which interface (default: lan)")
-    asked = add("probe", probe, "ping an address from the client and tell who answers and when nobody does")
-    asked.add_argument("address", help="for example 10.77.0.50")
-    asked.add_argument("--interval-ms", type=float, default=5.0, metavar="MS", help="default: 5")
-    asked.add_argument("--count", type=int, default=0, help="how many requests (default: until Ctrl-C)")
-    asked.add_argument("--seconds", type=float, default=0.0, help="how long (default: until Ctrl-C)")
-    power = add("fencing", fencing, "make the power switch work, fail, be slow, or be off (unreachable)")
-    power.add_argument("mode", choices=FENCING_MODES)
-    power.add_argument("--delay", type=float, default=0.0, metavar="S", help="how slow (with slow)")
-    return parser
+    def _whole_runs(self) -> None:
+        self._add("setup", set_up_only, "install missing packages and build; the others do it by themselves", named=False)
+        shown = self._add("demo", demo, "a floating address is moved, put in standby, crashed and fenced; half a minute", named=False)
+        shown.add_argument("--agent", default="ocf:buoy:address", help="another agent to compare with, for example ocf:heartbeat:IPaddr2")
+        tested = self._add("test", test, "run every test; the last line is the total", named=False)
+        tested.add_argument("--only", nargs="+", default=[], metavar="STEP", help="these steps only, for example: unit cluster")
+        tested.add_argument("--match", default="", metavar="TEXT", help="tests whose name contains this only")
+        self._add("bench", bench, "measure against IPaddr2 and keepalived; its own --help tells more", named=False)
 
+    def _labs(self) -> None:
+        new = self._add("up", up, "make a lab and boot its nodes")
+        new.add_argument("--nodes", type=int, default=3, help="how many (default: 3)")
+        new.add_argument("--token", type=int, default=1000, metavar="MS", help="Corosync's token time-out (default: 1000)")
+        new.add_argument("--stock-timers", action="store_true", help="Corosync's own timers instead of low ones")
+        new.add_argument("--fence-reboots", action="store_true", help="a fenced node boots again instead of staying off")
+        new.add_argument("--no-wait", action="store_true", help="return while the nodes boot")
+        gone = self._add("down", down, "remove a lab and all it made, also after a crash of the lab itself")
+        gone.add_argument("--all", action="store_true", help="every lab on this machine")
+        for name in ("list", "status"):
+            self._add(name, list_labs, "show the labs of this machine and their nodes", named=False)
+        inside = self._add("exec", execute, "run a command, or a shell, on a node or the client")
+        inside.add_argument("host", help=f"n1, n2, ... or {CLIENT}")
+        inside.add_argument("command", nargs=argparse.REMAINDER, help="default: a shell")
 
-def _interrupt(number: int, frame: object) -> NoReturn:
-    # Once is enough: what follows is the tearing down, which must not be interrupted.
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    def _faults(self) -> None:
+        for name, action, said, text in (
+            ("kill", Cluster.kill, "is half dead: no process left, kernel and links as they were",
+             "end all processes of a node; its kernel still answers"),
+            ("power-off", Cluster.power_off, "is off", "switch a node off as by pulling the plug"),
+            ("power-on", Cluster.power_on, "boots", "boot a node that is off or killed"),
+            ("pause", Cluster.pause, "is paused", "stop all processes of a node where they stand"),
+            ("resume", Cluster.resume, "goes on", "continue a paused node"),
+        ):
+            self._add(name, on_node(action, said), text).add_argument("nodes", nargs="+", metavar="NODE")
+        cut = self._add("partition", partition, "cut the networks between groups of nodes: partition n1 n2 / n3")
+        cut.add_argument("groups", nargs="+", metavar="NODE|/", help="nodes, with / between groups; the client is with the first unless named")
+        cut.add_argument("--network", choices=("both", *NETWORKS), default="both", help="what to cut (default: both)")
+        self._add("heal", heal, "undo all partitions")
+        cable = self._add("link", link, "take a node's carrier, or give it back")
+        cable.add_argument("host", metavar="NODE", help=f"n1, n2, ... or {CLIENT}")
+        cable.add_argument("state", choices=("up", "down"))
+        cable.add_argument("--network", choices=NETWORKS, default="lan", help="which interface (default: lan)")
+        power = self._add("fencing", fencing, "make the power switch work, fail, be slow, or be off (unreachable)")
+        power.add_argument("mode", choices=FENCING_MODES)
+        power.add_argument("--delay", type=float, default=0.0, metavar="S", help="how slow (with slow)")
+
+    def _observation(self) -> None:
+        asked = self._add("probe", probe, "ping an address from the client and tell who answers and when nobody does")
+        asked.add_argument("address", help="for example 10.77.0.50")
+        asked.add_argument("--interval-ms", type=float, default=5.0, metavar="MS", help="default: 5")
+        asked.add_argument("--count", type=int, default=0, help="how many requests (default: until Ctrl-C)")
+        asked.add_argument("--seconds", type=float, default=0.0, help="how long (default: until Ctrl-C)")
+# fmt: on
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; what the user can mend is one line, not a traceback."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    options = _parser().parse_args(arguments)
+    catch_signals()
+    if arguments[:1] == ["bench"]:
+        # Its options are not ours: argparse would claim those that come first.
+        options = argparse.Namespace(action=bench, arguments=arguments[1:])
+    else:
+        options = Commands().parser.parse_args(arguments)
     try:
         return options.action(options)
     except LabError as problem:

@@ -19,8 +19,6 @@ from lab.state import State
 from lab.switch import Switch
 from lab.waiting import wait_until
 
-
-
 OVERLAYS = ("usr", "etc", "var", "root", "tmp")
 # Directories of the node's disk that hide the machine's, with owner and mode.
 FRESH = {

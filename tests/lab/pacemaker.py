@@ -18,6 +18,7 @@ class View:
     standby: frozenset[str]
     offline: frozenset[str]
     unclean: frozenset[str]
+    resources: frozenset[str]
     running: dict[str, tuple[str, ...]]
     failed: frozenset[str]
     settled: bool
@@ -68,6 +69,7 @@ def parse(xml: str) -> View | None:
         standby=having(lambda node: node.get("standby") == "true"),
         offline=having(lambda node: node.get("online") != "true"),
         unclean=having(lambda node: node.get("unclean") == "true"),
+        resources=frozenset(str(one.get("id")) for one in root.iter("resource")),
         running=running,
         failed=frozenset(failed),
         settled=not busy,

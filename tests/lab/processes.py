@@ -46,6 +46,11 @@ class Process:
         fields = _stat_fields(self.pid)
         return fields is not None and fields[0] not in "ZX" and int(fields[19]) == self.start_ticks
 
+    def stopped(self) -> bool:
+        """Whether a signal has stopped it."""
+        fields = _stat_fields(self.pid)
+        return fields is not None and fields[0] == "T"
+
     def signal(self, number: int) -> None:
         """Signal it if it is still that process; the pidfd closes the race with pid reuse."""
         try:
