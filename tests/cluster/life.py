@@ -7,7 +7,6 @@ import unittest
 
 from floating import AGENT, IP4, FloatingTest, mac_of
 
-from lab.errors import LabError
 from lab.probe import Probe, now_ms
 from lab.waiting import wait_until
 
@@ -170,12 +169,6 @@ class Loss(FloatingTest):
         self.assertEqual([target], self.holders(IP4))
         self.assertEqual(mac_of(target), self.client.neighbour(IP4))
         self.assertNotIn(node, self.cluster.view().offline, "a lost carrier is no reason to fence")
-
-
-class Refusal(FloatingTest):
-    def test_bad_parameter_is_refused_with_a_reason(self) -> None:
-        with self.assertRaisesRegex(LabError, "ip"):
-            self.cluster.pcs("resource", "create", "vip", AGENT, "ip=10.77.0.999", "--future")
 
 
 if __name__ == "__main__":

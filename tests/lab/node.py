@@ -187,7 +187,7 @@ class Node:
         pid = str(self.require_on().pid)
         environment = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
         entered = ["nsenter", "--target", pid, "--mount", "--uts", "--ipc", "--net", "--pid"]
-        return [*entered, "--wd=/root", "--", "/usr/bin/env", "-i", *environment, *command]
+        return [*entered, "--wd=/", "--", "/usr/bin/env", "-i", *environment, *command]
 
     def run(
         self, command: list[str], check: bool = True, timeout_s: float = 120, stdin: str = ""
