@@ -14,7 +14,7 @@ namespace buoy::wire {
 /// "Who has this address?" (RFC 4861 section 4.3). Without link-layer address when it asks for a duplicate.
 struct NeighborSolicitation {
     Ipv6 target;
-    std::optional<Mac> source_mac;  ///< the source link-layer address option
+    std::optional<Mac> source_mac{};  ///< the source link-layer address option
     bool operator==(const NeighborSolicitation&) const = default;
 };
 
@@ -23,8 +23,8 @@ struct NeighborAdvertisement {
     Ipv6 target;
     bool router = false;
     bool solicited = false;
-    bool override = false;          ///< the receiver is to replace the link-layer address it has
-    std::optional<Mac> target_mac;  ///< the target link-layer address option
+    bool override = false;            ///< the receiver is to replace the link-layer address it has
+    std::optional<Mac> target_mac{};  ///< the target link-layer address option
     bool operator==(const NeighborAdvertisement&) const = default;
 };
 
