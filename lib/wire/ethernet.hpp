@@ -48,6 +48,8 @@ struct EthernetFrame {
 /// tag, more than two tags, and IEEE 802.3 length fields (below 0x0600), which carry LLC and so nothing that
 /// this library reads.
 Result<EthernetFrame> decode_ethernet(Bytes frame);
+/// The payload of a temporary would be gone when it is looked at.
+Result<EthernetFrame> decode_ethernet(Frame&& frame) = delete;
 
 /// Header, tags and payload in a row.
 ///

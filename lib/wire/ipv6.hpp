@@ -37,6 +37,8 @@ struct Ipv6Packet {
 /// in the payload. Errors: too short for its header or for the length it states, another version than 6, a
 /// multicast source (RFC 4291 section 2.7).
 Result<Ipv6Packet> decode_ipv6(Bytes packet);
+/// The payload of a temporary would be gone when it is looked at.
+Result<Ipv6Packet> decode_ipv6(Frame&& packet) = delete;
 
 /// Header and payload in a row. The payload's length has to fit 16 bits; of the flow label 20 bits are used.
 Frame encode_ipv6(const Ipv6Header& header, Bytes payload);
