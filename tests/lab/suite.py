@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from lab.build import FUZZING, NORMAL, ROOT, SANITIZED, Flavour, build
+from lab.background import BackgroundBuilds
+from lab.build import FUZZING, NORMAL, ROOT, SANITIZED, Flavour
 from lab.errors import LabError
 from lab.setup import set_up
 
@@ -48,16 +49,8 @@ class Step:
     name: str
     text: str
     run: Callable[[str], Counts]
-
-
-def built(flavour: Flavour) -> Callable[[str], Counts]:
-    """A step that builds; it counts only when it fails."""
-
-    def run(_: str) -> Counts:
-        build(flavour)
-        return Counts()
-
-    return run
+    # Built in the background before it runs.
+    flavour: Flavour | None = None
 
 
 def prepared(_: str) -> Counts:
@@ -136,14 +129,27 @@ STEPS = [
     Step("setup", "packages, build, staged install", prepared),
     Step("unit", "unit tests", with_ctest(NORMAL)),
     Step("tree", "rules of the source tree", with_python("tree")),
-    Step("asan-build", "build with ASan and UBSan", built(SANITIZED)),
-    Step("asan", "unit tests with ASan and UBSan", with_ctest(SANITIZED)),
-    Step("fuzz-build", "build the fuzz targets", built(FUZZING)),
-    Step("fuzz", "fuzz targets, a fixed number of inputs each", with_ctest(FUZZING, "-L", "fuzz")),
     Step("agent", "the agents in network namespaces", with_python("agent")),
     Step("lab", "the lab itself", with_python("lab_itself")),
     Step("cluster", "real clusters", with_python("cluster")),
+    Step("asan", "unit tests with ASan and UBSan", with_ctest(SANITIZED), SANITIZED),
+    Step("fuzz", "fuzz targets, a fixed number of inputs each", with_ctest(FUZZING, "-L", "fuzz"), FUZZING),
 ]
+
+
+def _run_step(step: Step, pattern: str, builds: BackgroundBuilds) -> Counts:
+    try:
+        if step.flavour:
+            builds.wait(step.flavour)
+        elif step.name == "setup":
+            counts = step.run(pattern)
+            # From here on: their time is spent while the clusters' tests wait.
+            builds.start()
+            return counts
+        return step.run(pattern)
+    except LabError as problem:
+        print(f"lab: {problem}", flush=True)
+        return Counts(failed=1)
 
 
 def run_all(only: list[str], pattern: str) -> int:
@@ -153,20 +159,16 @@ def run_all(only: list[str], pattern: str) -> int:
         names = ", ".join(step.name for step in STEPS)
         raise LabError(f"there is no step '{unknown.pop()}'; the steps are {names}")
     began, total, lines = time.monotonic(), Counts(), []
-    for step in STEPS:
-        if only and step.name not in only:
-            continue
-        print(f"\n=== {step.text}", flush=True)
-        step_began = time.monotonic()
-        try:
-            counts = step.run(pattern)
-        except LabError as problem:
-            print(f"lab: {problem}", flush=True)
-            counts = Counts(failed=1)
-        total += counts
-        took_s = time.monotonic() - step_began
-        lines.append(f"{step.text:<46} {took_s:6.1f} s  {counts}")
-        print(f"--- {step.text}: {counts} ({took_s:.1f} s)", flush=True)
+    steps = [step for step in STEPS if not only or step.name in only]
+    with BackgroundBuilds([step.flavour for step in steps if step.flavour]) as builds:
+        for step in steps:
+            print(f"\n=== {step.text}", flush=True)
+            step_began = time.monotonic()
+            counts = _run_step(step, pattern, builds)
+            total += counts
+            took_s = time.monotonic() - step_began
+            lines.append(f"{step.text:<46} {took_s:6.1f} s  {counts}")
+            print(f"--- {step.text}: {counts} ({took_s:.1f} s)", flush=True)
     print(f"\n=== summary ({time.monotonic() - began:.0f} s)")
     print("\n".join(lines))
     print(total, flush=True)
