@@ -243,6 +243,8 @@ class Cluster:
         last: list[str] = ["no node answered"]
 
         def satisfied() -> pacemaker.View | None:
+            if not any(node.init() for node in self.nodes()):
+                raise LabError(f"no node is on while waiting for {what}: {self.node('n1').last_words()}")
             for name in self.node_names():
                 view = self.view_from(name)
                 if view is None or not view.quorum:
@@ -264,6 +266,8 @@ class Cluster:
             self.node(name).require_on()
 
         def online(view: pacemaker.View) -> bool:
+            for name in wanted:
+                self.node(name).require_on()
             return wanted <= view.online and "fencing" in view.running and view.settled
 
         return self.wait_view(f"{', '.join(sorted(wanted))} to be online", online, timeout_s)

@@ -36,9 +36,9 @@ class Demo:
                 self._life(cluster, probe)
                 report = probe.stop()
             self._show_cluster(cluster, "after")
-            self._sum_up(report)
+            exclusive = self._sum_up(report)
         print("Everything the demo made has been removed.")
-        return 0
+        return 0 if exclusive else 1
 
     def _life(self, cluster: Cluster, probe: Probe) -> None:
         names = cluster.node_names()
@@ -107,10 +107,12 @@ class Demo:
         print(f"\n--- crm_mon -1, {when} ---")
         print(cluster.anywhere(["crm_mon", "-1"]).strip(), end="\n\n", flush=True)
 
-    def _sum_up(self, report: Report) -> None:
+    def _sum_up(self, report: Report) -> bool:
+        """The totals; false if two nodes ever answered one request."""
         print(summary(report))
         twice = len(report.answered_twice())
         if twice:
             print(f"{twice} requests were answered by two nodes", file=sys.stderr)
         else:
             print("No request was answered by two nodes.")
+        return twice == 0

@@ -177,6 +177,11 @@ class Node:
             raise LabError(f"{self.name} is off; ./lab power-on {self.name} boots it")
         return init
 
+    def last_words(self) -> str:
+        """The last line of the console, for when the node went off by itself."""
+        lines = self.console.read_text(errors="replace").splitlines() if self.console.exists() else []
+        return f"the console of {self.name} ends with: {lines[-1] if lines else 'nothing'}"
+
     def booted(self) -> bool:
         """Whether its mounts are made and its services started."""
         init = self.init()

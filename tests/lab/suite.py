@@ -166,9 +166,13 @@ def run_all(only: list[str], pattern: str) -> int:
             step_began = time.monotonic()
             counts = _run_step(step, pattern, builds)
             total += counts
+            stop = step.name == "setup" and counts.failed
             took_s = time.monotonic() - step_began
             lines.append(f"{step.text:<46} {took_s:6.1f} s  {counts}")
             print(f"--- {step.text}: {counts} ({took_s:.1f} s)", flush=True)
+            if stop:
+                lines.append("the other steps were not run: there is nothing to run them on")
+                break
     print(f"\n=== summary ({time.monotonic() - began:.0f} s)")
     print("\n".join(lines))
     print(total, flush=True)

@@ -211,6 +211,19 @@ class Faults(unittest.TestCase):
         self.cluster.set_link("n2", True)
         self.assert_comes_to_reach("client", "10.77.0.2")
 
+    def test_a_probe_ends_with_a_summary_when_interrupted(self) -> None:
+        probe = subprocess.Popen(
+            [str(ROOT / "lab"), "probe", "--name", self.cluster.state.name, "10.77.0.1"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert probe.stdout is not None
+        first = probe.stdout.readline()
+        self.assertRegex(first, r"n1 \(02:b0:01:00:00:01\) answers|no answer")
+        probe.send_signal(signal.SIGINT)
+        said, _ = probe.communicate(timeout=20)
+        self.assertEqual(0, probe.returncode, said)
+        self.assertRegex(said, r"\d+ requests, \d+ answered in time\nround trip: ")
+
     def test_the_fence_agent_does_what_the_power_switch_lets_it(self) -> None:
         def fence(action: str) -> subprocess.CompletedProcess[str]:
             return self.cluster.run("n1", ["fence_lab", "-o", action, "-n", "n2"], check=False)
