@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <vector>
 
 #include "net/errors.hpp"
 
@@ -15,16 +16,28 @@ namespace buoy::net {
 
 namespace {
 
+using Message = std::unique_ptr<nl_msg, decltype(&nlmsg_free)>;
+
+// Each time somebody changed what was being listed; on a node with hundreds of addresses starting at once that
+// is often.
+constexpr int most_dumps = 100;
+
 /// What one exchange has brought so far; libnl's callbacks fill it.
 struct Exchange {
-    const std::function<void(const nlmsghdr&)>* each = nullptr;
+    std::vector<Message> messages;
     int error = 0;
     std::string explanation;
+    bool interrupted = false;  ///< the objects changed while they were listed: some may be missing
 };
 
 int on_message(nl_msg* message, void* context) {
-    const auto* exchange = static_cast<Exchange*>(context);
-    if (exchange->each != nullptr) (*exchange->each)(*nlmsg_hdr(message));
+    nlmsg_get(message);
+    static_cast<Exchange*>(context)->messages.emplace_back(message, nlmsg_free);
+    return NL_OK;
+}
+
+int on_interruption(nl_msg* /*message*/, void* context) {
+    static_cast<Exchange*>(context)->interrupted = true;
     return NL_OK;
 }
 
@@ -56,11 +69,14 @@ int on_end(nl_msg* /*message*/, void* /*context*/) {
 }
 
 Result<void> converse(nl_sock* socket, const Request& request, std::string_view what, Exchange& exchange) {
+    // A request that is sent again counts as another one.
+    nlmsg_hdr(request.message())->nlmsg_seq = NL_AUTO_SEQ;
     if (const int sent = nl_send_auto(socket, request.message()); sent < 0)
         return fail(fmt::format("{}: {}", what, nl_geterror(sent)), EIO);
     const std::unique_ptr<nl_cb, decltype(&nl_cb_put)> callbacks(nl_cb_alloc(NL_CB_DEFAULT), nl_cb_put);
     if (!callbacks) std::abort();
     nl_cb_set(callbacks.get(), NL_CB_VALID, NL_CB_CUSTOM, on_message, &exchange);
+    nl_cb_set(callbacks.get(), NL_CB_DUMP_INTR, NL_CB_CUSTOM, on_interruption, &exchange);
     nl_cb_set(callbacks.get(), NL_CB_ACK, NL_CB_CUSTOM, on_end, nullptr);
     nl_cb_set(callbacks.get(), NL_CB_FINISH, NL_CB_CUSTOM, on_end, nullptr);
     nl_cb_err(callbacks.get(), NL_CB_CUSTOM, on_error, &exchange);
@@ -125,8 +141,7 @@ Result<Netlink> Netlink::open(int protocol) {
     Netlink netlink(socket);
     // Requests say themselves whether they want one: to a query the object is the answer.
     nl_socket_disable_auto_ack(socket);
-    if (const int error = nl_connect(socket, protocol); error < 0)
-        return fail(fmt::format("cannot open a netlink socket: {}", nl_geterror(error)), EIO);
+    if (nl_connect(socket, protocol) < 0) return fail_errno(errno, "cannot open a netlink socket");
     // Both only sharpen what the kernel says or sends; one that knows neither serves as well.
     const int on = 1;
     setsockopt(nl_socket_get_fd(socket), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
@@ -141,9 +156,14 @@ Result<void> Netlink::change(const Request& request, std::string_view what) {
 
 Result<void> Netlink::query(const Request& request, std::string_view what,
                             const std::function<void(const nlmsghdr&)>& each) {
-    Exchange exchange;
-    exchange.each = &each;
-    return converse(socket(), request, what, exchange);
+    for (int dumps = 0; dumps < most_dumps; ++dumps) {
+        Exchange exchange;
+        if (auto asked = converse(socket(), request, what, exchange); !asked) return asked;
+        if (exchange.interrupted) continue;
+        for (const auto& message : exchange.messages) each(*nlmsg_hdr(message.get()));
+        return {};
+    }
+    return fail(fmt::format("{}: they changed whenever they were listed", what), EAGAIN);
 }
 
 }  // namespace buoy::net

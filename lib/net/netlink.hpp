@@ -58,7 +58,8 @@ class Netlink {
     Result<void> change(const Request& request, std::string_view what);
 
     /// Sends a request that asks for objects; `each` sees every message that comes back. For a dump,
-    /// pass NLM_F_DUMP in the request.
+    /// pass NLM_F_DUMP in the request; one during which the objects changed is repeated, so that none is
+    /// missing (NLM_F_DUMP_INTR), and `each` sees the last. After an error it has seen nothing.
     Result<void> query(const Request& request, std::string_view what,
                        const std::function<void(const nlmsghdr&)>& each);
 
