@@ -33,6 +33,14 @@ Frame tell(const Mac& mac, const IpAddress& ip, const IpAddress& neighbor, const
               : wire::request(mac, ip.v4(), neighbor.v4());
 }
 
+/// What a macvlan does not know itself the NIC below it may: the segment is the same. Other links have a parent
+/// as well (a VLAN's is on another segment, a veth's in another namespace), which is not asked.
+Result<std::optional<Mac>> known_mac(Netlink& netlink, const Link& link, const IpAddress& who) {
+    auto known = neighbor(netlink, who, link.index);
+    if (!known || *known || link.kind != "macvlan" || !link.parent) return known;
+    return neighbor(netlink, who, *link.parent);
+}
+
 }  // namespace
 
 AnnounceSchedule default_schedule() {
@@ -50,8 +58,7 @@ Result<Announcer> Announcer::open(Netlink& netlink, const Link& link, const IpAd
     else
         append_v6(frames, link.mac, ip.v6(), forms);
     for (const auto& who : told) {
-        // The NIC's neighbours are known there, also to a device that sits on it.
-        auto known = neighbor(netlink, who, link.parent.value_or(link.index));
+        auto known = known_mac(netlink, link, who);
         if (!known) return tl::unexpected<Error>(known.error());
         frames.push_back(tell(link.mac, ip, who, *known));
     }
