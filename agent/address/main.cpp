@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <optional>
@@ -58,9 +61,17 @@ Outcome<> run(Action action, const AddressParameters& parameters, const Environm
     return failure(Exit::unimplemented, "");
 }
 
+/// What the parameter names is not there, or is no network namespace. Anything else that keeps the agent from
+/// entering it says nothing about what is inside.
+bool is_no_namespace(const Error& error) {
+    constexpr std::array codes = {ENOENT, ENOTDIR, EINVAL, ENAMETOOLONG, ELOOP, ENXIO, ENODEV};
+    return std::find(codes.begin(), codes.end(), error.code) != codes.end();
+}
+
 /// A namespace that is not there holds no address: nothing to stop, nothing running.
 Outcome<> without_namespace(Action action, const Error& error) {
     if (error.code == EPERM || error.code == EACCES) return failure(Exit::perm, error);
+    if (!is_no_namespace(error)) return failure(Exit::generic, "network_namespace: " + error.message);
     if (action == Action::stop) return {};
     if (action == Action::monitor) return failure(Exit::not_running, "");
     return failure(Exit::installed, "network_namespace: " + error.message);
@@ -93,16 +104,29 @@ Exit exit_code(Action action, const Environment& environment, const Failure& fai
     return failed.code;
 }
 
+/// A full disk or a closed pipe must not pass for a short answer.
+int print(std::string_view text) {
+    const bool written =
+        std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+    return static_cast<int>(written ? Exit::success : Exit::generic);
+}
+
+/// Leaves standard input, output and error, and nothing else of the caller's: the announcing process outlives
+/// the action, and whoever waits for the end of one of the caller's pipes must not wait for it. A missing one
+/// of the three is made up for, so that no socket takes its number.
+bool settle_descriptors() {
+    int descriptor = 0;
+    do descriptor = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+    (void)close_range(STDERR_FILENO + 1, ~0U, 0);
+    return fcntl(STDERR_FILENO, F_GETFD) >= 0;
+}
+
 int agent_main(int argc, char** argv, char** environ) {
+    if (!settle_descriptors()) return static_cast<int>(Exit::generic);
     const std::string_view word = argc == 2 ? argv[1] : "";
-    if (word == "meta-data") {
-        std::fwrite(address_metadata.data(), 1, address_metadata.size(), stdout);
-        return std::fflush(stdout) == 0 ? 0 : static_cast<int>(Exit::generic);
-    }
-    if (word == "usage" || word == "help" || word == "--help") {
-        std::fwrite(usage.data(), 1, usage.size(), stdout);
-        return 0;
-    }
+    if (word == "meta-data") return print(address_metadata);
+    if (word == "usage" || word == "help" || word == "--help") return print(usage);
     const auto action = action_of(word);
     if (!action) {
         std::fwrite(usage.data(), 1, usage.size(), stderr);

@@ -76,6 +76,7 @@ void read_place(Reader& reader, AddressParameters& into) {
             into.nic->resize(colon);
         }
         if (into.nic->empty()) reader.reject("nic names no interface before the ':'");
+        if (into.label && into.label->empty()) into.label.reset();
     }
     if (into.ip.is_v6() && into.ip.v6().is_link_local() && !into.nic)
         reader.reject(
@@ -321,8 +322,9 @@ std::vector<std::string> parameter_notes(const Environment& environment) {
         };
         const bool ours = std::any_of(address_parameters.begin(), address_parameters.end(),
                                       [&](const ParameterInfo& info) { return info.name == name; });
-        // trace_ra and trace_file belong to Pacemaker's shell agents and are set by crmsh.
-        if (!ours && !known(cluster_mode_parameters) && !name.starts_with("trace_"))
+        // Pacemaker adds crm_feature_set by itself; trace_ra and trace_file are for shell agents, and crmsh's.
+        const bool not_for_us = name == "crm_feature_set" || name.starts_with("trace_");
+        if (!ours && !known(cluster_mode_parameters) && !not_for_us)
             notes.push_back(fmt::format("there is no parameter '{}'; it is passed over", name));
     }
     return notes;

@@ -8,10 +8,15 @@ namespace buoy::agent {
 
 namespace {
 
-/// A value from the environment may hold line breaks; a second line would be lost or misread.
+// Pacemaker keeps reasons in its status section, which all nodes share.
+constexpr std::size_t longest_line = 1000;
+
+/// A value from the environment may hold anything. A line break would make a second line, which is lost or
+/// misread; a byte that is no character would spoil the XML in which Pacemaker keeps the reason.
 std::string one_line(std::string text) {
     std::replace_if(
-        text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+        text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+    if (text.size() > longest_line) text.replace(longest_line - 3, std::string::npos, "...");
     return text;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <cerrno>
 #include <string>
 #include <tl/expected.hpp>
 
@@ -34,9 +35,10 @@ inline tl::unexpected<Failure> failure(Exit code, std::string reason) {
     return tl::unexpected<Failure>(Failure{code, std::move(reason)});
 }
 
-/// A failed operation as a failed action.
+/// A failed operation as a failed action. One that was not allowed is Exit::perm where it would be
+/// Exit::generic: trying again here does not help.
 inline tl::unexpected<Failure> failure(Exit code, const Error& error) {
-    return failure(code, error.message);
+    return failure(code == Exit::generic && error.code == EPERM ? Exit::perm : code, error.message);
 }
 
 /// Prints `ocf-exit-reason:TEXT` on standard error, where Pacemaker picks it up for its status display.

@@ -24,7 +24,8 @@ Result<NetnsScope> NetnsScope::enter(std::string_view where) {
     if (where.empty()) return fail("the network namespace has no name", EINVAL);
     const std::string path =
         where.find('/') == std::string_view::npos ? "/run/netns/" + std::string(where) : std::string(where);
-    Fd target(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // A pipe in its place must not be waited for.
+    Fd target(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!target) return fail_errno(errno, fmt::format("cannot open network namespace {}", path));
     Fd before(open(own_namespace, O_RDONLY | O_CLOEXEC));
     if (!before) return fail_errno(errno, "cannot open the current network namespace");
