@@ -9,7 +9,6 @@
 #include <chrono>
 
 #include "net/events.hpp"
-#include "net/netns.hpp"
 #include "net/sysctl.hpp"
 
 namespace buoy::agent {
@@ -37,24 +36,24 @@ Result<Verdict> verdict_on(net::Netlink& netlink, const net::Link& link, const I
 
 }  // namespace
 
-Result<void> add_watched(net::Netlink& netlink, const net::Link& link, net::Address address,
-                         ConflictCheck check) {
+Result<void> add_watched(const net::NetnsLock& /*lock*/, net::Netlink& netlink, const net::Link& link,
+                         net::Address address, ConflictCheck check) {
     if (address.ip.is_v4()) return net::add_address(netlink, address);
     if (check == ConflictCheck::off) {
         address.no_dad = true;
         return net::add_address(netlink, address);
     }
     address.optimistic = true;
-    // The kernel heeds the flag only while the link allows it; another start may be doing the same.
-    const auto lock = net::NetnsLock::take();
-    if (!lock) return tl::unexpected<Error>(lock.error());
+    // The kernel heeds the flag only while the link allows it.
     const auto setting = net::Sysctl::ipv6(link.name, "optimistic_dad");
     const auto before = setting.get();
     const bool change = before && *before == 0;
-    if (change)
-        if (auto set = setting.set(1); !set) return set;
+    const auto allowed = change ? setting.set(1) : Result<void>();
+    if (!allowed)
+        log(fmt::format("{} is used only once duplicate detection is over: {}", address.ip.to_string(),
+                        allowed.error().message));
     auto added = net::add_address(netlink, address);
-    if (change) (void)setting.set(0);
+    if (change && allowed) (void)setting.set(0);
     return added;
 }
 

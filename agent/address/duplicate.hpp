@@ -5,6 +5,7 @@
 #include "net/address.hpp"
 #include "net/link.hpp"
 #include "net/netlink.hpp"
+#include "net/netns.hpp"
 #include "ocf/outcome.hpp"
 
 // IPv6 duplicate address detection (RFC 4862 section 5.4) in its optimistic form (RFC 4429): the kernel looks
@@ -12,9 +13,10 @@
 namespace buoy::agent {
 
 /// Adds the address. An IPv6 one whose conflicts are checked is added optimistically; one whose are not,
-/// without detection. Leaves the link's own setting (optimistic_dad) as it was.
-Result<void> add_watched(net::Netlink& netlink, const net::Link& link, net::Address address,
-                         ConflictCheck check);
+/// without detection. Leaves the link's own setting (optimistic_dad) as it was; where that cannot be changed,
+/// the address is of use only when detection is over. `lock` is that of the namespace.
+Result<void> add_watched(const net::NetnsLock& lock, net::Netlink& netlink, const net::Link& link,
+                         net::Address address, ConflictCheck check);
 
 /// Waits for the kernel's verdict on an IPv6 address: with `fast` for 300 ms at most, in which a host that is
 /// awake has answered; with `rfc5227` until detection is over. A duplicate is a failure that says so. IPv4,

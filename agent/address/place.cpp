@@ -14,8 +14,6 @@ namespace buoy::agent {
 
 namespace {
 
-constexpr std::size_t longest_label = 15;  // IFNAMSIZ without its NUL (netdevice(7))
-
 int family_of(const AddressParameters& parameters) {
     return parameters.ip.is_v4() ? AF_INET : AF_INET6;
 }
@@ -69,13 +67,13 @@ Outcome<void> fill_broadcast(net::Netlink& netlink, const AddressParameters& par
 Outcome<void> fill_label(const AddressParameters& parameters, const net::Link& nic, net::Address& address) {
     if (!parameters.label) return {};
     address.label = nic.name + ":" + *parameters.label;
-    if (address.label.size() > longest_label)
+    if (address.label.size() > net::longest_label)
         return failure(
             Exit::configured,
             fmt::format(
                 "iflabel='{}' is too long: with the interface's name it makes '{}', and the kernel takes "
                 "{} characters",
-                *parameters.label, address.label, longest_label));
+                *parameters.label, address.label, net::longest_label));
     return {};
 }
 

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <vector>
 
-#include "net/netns.hpp"
 #include "net/sysctl.hpp"
 
 namespace buoy::agent {
@@ -20,30 +20,42 @@ Result<void> remove_if_there(net::Netlink& netlink, const net::Address& address)
     return gone;
 }
 
-Result<bool> shares_network(net::Netlink& netlink, const net::Address& address) {
-    const auto there = net::addresses(netlink, AF_INET, address.link);
-    if (!there) return tl::unexpected<Error>(there.error());
-    return std::any_of(there->begin(), there->end(), [&](const net::Address& other) {
-        return other.ip != address.ip && other.prefix_length == address.prefix_length &&
-               Prefix{address.ip, address.prefix_length}.contains(other.ip);
+/// The other addresses of the link in the same network, which the kernel would take along.
+Result<std::vector<net::Address>> company_of(net::Netlink& netlink, const net::Address& address) {
+    auto there = net::addresses(netlink, AF_INET, address.link);
+    if (!there) return there;
+    std::erase_if(*there, [&](const net::Address& other) {
+        return other.ip == address.ip || other.prefix_length != address.prefix_length ||
+               !Prefix{address.ip, address.prefix_length}.contains(other.ip);
     });
+    return there;
+}
+
+/// Where the setting cannot be changed (/proc/sys read-only, as in many containers) those that went along come
+/// back at once.
+Result<void> remove_and_put_back(net::Netlink& netlink, const net::Address& address,
+                                 const std::vector<net::Address>& company) {
+    auto gone = remove_if_there(netlink, address);
+    for (const auto& other : company) {
+        auto back = net::add_address(netlink, other);
+        if (!back && back.error().code != EEXIST && gone) gone = tl::unexpected<Error>(back.error());
+    }
+    return gone;
 }
 
 }  // namespace
 
-Result<void> remove_only(net::Netlink& netlink, const net::Link& link, const net::Address& address) {
+Result<void> remove_only(const net::NetnsLock& /*lock*/, net::Netlink& netlink, const net::Link& link,
+                         const net::Address& address) {
     if (address.ip.is_v6()) return remove_if_there(netlink, address);
-    const auto lock = net::NetnsLock::take();
-    if (!lock) return tl::unexpected<Error>(lock.error());
-    const auto shared = shares_network(netlink, address);
-    if (!shared) return tl::unexpected<Error>(shared.error());
+    const auto company = company_of(netlink, address);
+    if (!company) return tl::unexpected<Error>(company.error());
     const auto setting = net::Sysctl::ipv4(link.name, "promote_secondaries");
-    const auto before = *shared ? setting.get() : Result<int>(1);
-    const bool change = before && *before == 0;
-    if (change)
-        if (auto set = setting.set(1); !set) return set;
+    const auto before = company->empty() ? Result<int>(1) : setting.get();
+    if (before && *before != 0) return remove_if_there(netlink, address);
+    if (!before || !setting.set(1)) return remove_and_put_back(netlink, address, *company);
     auto gone = remove_if_there(netlink, address);
-    if (change) (void)setting.set(0);
+    (void)setting.set(*before);
     return gone;
 }
 

@@ -98,7 +98,11 @@ Outcome<> repeat_in_background(net::Announcer announcer, const net::AnnounceSche
     if (schedule.empty() || schedule.back() <= milliseconds(0)) return {};
     // Claimed before the fork: a stop that comes right after the start finds it.
     const auto ending = claim_name(link, ip);
-    if (!ending) return failure(Exit::generic, ending.error());
+    if (!ending) {
+        // Nothing could end it. The address is up and its first announcement out, which is what counts.
+        log(fmt::format("{} is announced once only: {}", ip.to_string(), ending.error().message));
+        return {};
+    }
     const auto begin = now();
     const pid_t child = fork();
     if (child < 0)
@@ -114,7 +118,8 @@ Outcome<> repeat_in_background(net::Announcer announcer, const net::AnnounceSche
 }
 
 void end_repeats(const net::Link& link, const IpAddress& ip) {
-    const net::Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    // Non-blocking: a process that does not run does not empty its queue either, and would hold us up in it.
+    const net::Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     const auto [name, length] = socket_name(link, ip);
     // Connecting is the request; that nobody listens means there is no such process.
     if (!fd || connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0) return;

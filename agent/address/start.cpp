@@ -9,12 +9,12 @@
 #include "address/actions.hpp"
 #include "address/duplicate.hpp"
 #include "address/place.hpp"
+#include "address/removal.hpp"
 #include "address/repeats.hpp"
 #include "address/virtual_mac.hpp"
 #include "net/address_label.hpp"
 #include "net/conflict.hpp"
 #include "net/netns.hpp"
-#include "net/sysctl.hpp"
 
 namespace buoy::agent {
 
@@ -34,31 +34,40 @@ Outcome<> check_link(const AddressParameters& parameters, net::Netlink& netlink,
     return {};
 }
 
-/// Everything a start has done so far, undone when it goes out of scope uncommitted.
+/// Everything a start has done so far, undone when it goes out of scope uncommitted. The namespace's lock must
+/// not be held then.
 class Attempt {
   public:
     Attempt(net::Netlink& netlink, IpAddress ip) : netlink_(netlink), ip_(ip) {}
     Attempt(const Attempt&) = delete;
     Attempt& operator=(const Attempt&) = delete;
     ~Attempt() {
-        if (committed_) return;
-        if (address_) (void)net::remove_address(netlink_, *address_);
-        if (routed_) (void)unroute_virtual_mac(netlink_, ip_);
-        if (device_) (void)release_virtual_mac(netlink_, *device_);
-        if (label_) (void)net::remove_address_label(netlink_, ip_.v6(), *label_);
+        if (!committed_) undo();
     }
-    void added(const net::Address& address) { address_ = address; }
+    void added(const net::Link& link, const net::Address& address) { address_ = {link, address}; }
     void acquired(const net::Link& device) { device_ = device; }
     void routed() { routed_ = true; }
     void labelled(std::uint32_t label) { label_ = label; }
+    void taken_from_loopback(const net::Address& address) { on_loopback_ = address; }
     void commit() { committed_ = true; }
 
   private:
+    void undo() {
+        const auto lock = net::NetnsLock::take();
+        if (!lock) return log("a failed start is not undone: " + lock.error().message);
+        if (address_) (void)remove_only(*lock, netlink_, address_->link, address_->address);
+        if (routed_) (void)unroute_virtual_mac(netlink_, ip_);
+        if (device_) (void)release_virtual_mac(*lock, netlink_, *device_);
+        if (label_) (void)net::remove_address_label(netlink_, ip_.v6(), *label_);
+        if (on_loopback_) (void)net::add_address(netlink_, *on_loopback_);
+    }
+
     net::Netlink& netlink_;
     IpAddress ip_;
-    std::optional<net::Address> address_;
+    std::optional<Presence> address_;
     std::optional<net::Link> device_;
     std::optional<std::uint32_t> label_;
+    std::optional<net::Address> on_loopback_;
     bool routed_ = false;
     bool committed_ = false;
 };
@@ -81,50 +90,60 @@ Outcome<> look_for_conflict(const AddressParameters& parameters, const net::Link
 }
 
 /// An address that is on the link already stays there only if it is as it should be.
-Outcome<bool> settle_present(net::Netlink& netlink, const std::vector<Presence>& there,
-                             const net::Address& wanted, const std::string& label) {
+Outcome<bool> settle_present(const net::NetnsLock& lock, net::Netlink& netlink,
+                             const std::vector<Presence>& there, const net::Address& wanted,
+                             const std::string& label) {
     bool present = false;
     for (const auto& [link, address] : there) {
         const bool same = address.link == wanted.link && address.prefix_length == wanted.prefix_length &&
                           !address.duplicate && (wanted.ip.is_v6() || address.label == label);
         if (same) {
             present = true;
-        } else if (auto gone = net::remove_address(netlink, address);
-                   !gone && gone.error().code != EADDRNOTAVAIL) {
-            return failure(Exit::generic, gone.error());
+            continue;
         }
+        if (auto gone = remove_only(lock, netlink, link, address); !gone)
+            return failure(Exit::generic, gone.error());
+        if (!is_virtual_mac_device(link) || link.index == wanted.link) continue;
+        if (auto released = release_virtual_mac(lock, netlink, link); !released)
+            return failure(Exit::generic, released.error());
     }
     return present;
 }
 
 /// On a load balancer's real server the address waits on loopback (lvs_support); here it leaves it.
-Outcome<> take_from_loopback(net::Netlink& netlink, const IpAddress& ip) {
+Outcome<> take_from_loopback(const net::NetnsLock& lock, net::Netlink& netlink, const IpAddress& ip,
+                             Attempt& attempt) {
     const auto loopback = net::find_link(netlink, "lo");
     const auto there = loopback ? net::addresses(netlink, AF_INET, loopback->index)
                                 : Result<std::vector<net::Address>>(tl::unexpected<Error>(loopback.error()));
     if (!there) return failure(Exit::generic, there.error());
-    for (const auto& address : *there)
-        if (address.ip == ip)
-            if (auto gone = net::remove_address(netlink, address); !gone)
-                return failure(Exit::generic, gone.error());
+    for (const auto& address : *there) {
+        if (address.ip != ip) continue;
+        if (auto gone = remove_only(lock, netlink, *loopback, address); !gone)
+            return failure(Exit::generic, gone.error());
+        attempt.taken_from_loopback(address);
+    }
     return {};
 }
 
-Outcome<> put_on(net::Netlink& netlink, const AddressParameters& parameters, const net::Link& link,
-                 net::Address address, Attempt& attempt) {
+Outcome<> put_on(const net::NetnsLock& lock, net::Netlink& netlink, const AddressParameters& parameters,
+                 const net::Link& link, const net::Address& address, Attempt& attempt) {
+    if (parameters.lvs_support)
+        if (auto taken = take_from_loopback(lock, netlink, parameters.ip, attempt); !taken) return taken;
     if (parameters.address_label) {
         if (auto set = net::add_address_label(netlink, parameters.ip.v6(), *parameters.address_label); !set)
             return failure(Exit::generic, set.error());
         attempt.labelled(*parameters.address_label);
     }
-    auto added = add_watched(netlink, link, address, parameters.conflict_check);
+    auto added = add_watched(lock, netlink, link, address, parameters.conflict_check);
     if (!added && added.error().code != EEXIST) return failure(Exit::generic, added.error());
-    attempt.added(address);
+    attempt.added(link, address);
     return {};
 }
 
 Outcome<> announce(net::Netlink& netlink, const AddressParameters& parameters, const net::Link& link) {
     if (link.loopback || !link.ethernet) return {};
+    if (parameters.forms == net::AnnounceForms{0, 0} && parameters.announce_to.empty()) return {};
     auto announcer =
         net::Announcer::open(netlink, link, parameters.ip, parameters.forms, parameters.announce_to);
     if (!announcer) return failure(Exit::generic, announcer.error());
@@ -136,29 +155,33 @@ Outcome<> announce(net::Netlink& netlink, const AddressParameters& parameters, c
                : repeat_here(*announcer, parameters.schedule);
 }
 
-Outcome<net::Link> take_device(net::Netlink& netlink, const AddressParameters& parameters, const Place& place,
-                               Attempt& attempt) {
+Outcome<net::Link> take_device(const net::NetnsLock& lock, net::Netlink& netlink,
+                               const AddressParameters& parameters, const Place& place, Attempt& attempt) {
     const auto mac = virtual_mac(parameters);
     if (!mac) return place.nic;
-    if (!place.nic.ethernet)
-        return failure(Exit::configured,
-                       fmt::format("mac is set, but {} is not an Ethernet interface: remove mac, or "
-                                   "choose another nic",
-                                   place.nic.name));
-    auto device = acquire_virtual_mac(netlink, place.nic, *mac, parameters.ip.is_v6());
+    auto device = acquire_virtual_mac(lock, netlink, place.nic, *mac, parameters.ip.is_v6());
     if (!device) return failure(Exit::generic, device.error());
     attempt.acquired(*device);
     return *device;
 }
 
-Outcome<> start_at(net::Netlink& netlink, const AddressParameters& parameters, Place place) {
-    Attempt attempt(netlink, parameters.ip);
-    const auto device = take_device(netlink, parameters, place, attempt);
-    if (!device) return tl::unexpected<Failure>(device.error());
+/// Where the address is now, and whether it had been there before.
+struct Settled {
+    net::Link link;
+    bool before = false;
+};
+
+/// Configures everything, in one go as far as other agents can see.
+Outcome<Settled> settle(net::Netlink& netlink, const AddressParameters& parameters, Place place,
+                        Attempt& attempt) {
+    const auto lock = net::NetnsLock::take();
+    if (!lock) return failure(Exit::generic, lock.error());
+    const auto link = take_device(*lock, netlink, parameters, place, attempt);
+    if (!link) return tl::unexpected<Failure>(link.error());
     auto& address = place.address;
-    const bool own_device = device->index != place.nic.index;
+    const bool own_device = link->index != place.nic.index;
     if (own_device) {
-        address.link = device->index;
+        address.link = link->index;
         address.label.clear();
         // The NIC's own network has a route already; a second one by this device would take its traffic
         // along.
@@ -167,30 +190,49 @@ Outcome<> start_at(net::Netlink& netlink, const AddressParameters& parameters, P
     const auto there = find_presence(netlink, parameters);
     if (!there) return tl::unexpected<Failure>(there.error());
     const auto present =
-        settle_present(netlink, *there, address, address.label.empty() ? device->name : address.label);
+        settle_present(*lock, netlink, *there, address, address.label.empty() ? link->name : address.label);
     if (!present) return tl::unexpected<Failure>(present.error());
-    if (!*present) {
-        if (auto free = look_for_conflict(parameters, *device); !free) return free;
-        if (parameters.lvs_support)
-            if (auto taken = take_from_loopback(netlink, parameters.ip); !taken) return taken;
-        if (auto put = put_on(netlink, parameters, *device, address, attempt); !put) return put;
-    }
+    // Whatever fails from here on, an address that was here before stays.
+    if (*present) attempt.commit();
     if (own_device) {
-        if (auto cleared = unroute_virtual_mac(netlink, parameters.ip); !cleared)
-            return failure(Exit::generic, cleared.error());
         attempt.routed();
-        if (auto routed = route_by_virtual_mac(netlink, place.nic, *device, parameters.ip); !routed)
+        if (auto routed = route_by_virtual_mac(netlink, place.nic, *link, parameters.ip); !routed)
             return failure(Exit::generic, routed.error());
     }
-    if (auto announced = announce(netlink, parameters, *device); !announced) return announced;
     if (!*present)
-        if (auto unique = await_verdict(netlink, *device, parameters.ip, parameters.conflict_check);
+        if (auto put = put_on(*lock, netlink, parameters, *link, address, attempt); !put)
+            return tl::unexpected<Failure>(put.error());
+    return Settled{*link, *present};
+}
+
+Outcome<> start_at(net::Netlink& netlink, const AddressParameters& parameters, const Place& place) {
+    const auto there = find_presence(netlink, parameters);
+    if (!there) return tl::unexpected<Failure>(there.error());
+    // Asked from the NIC: with the virtual MAC as sender the question would turn the switches' tables to this
+    // node, and another node that has both could not be told from ourselves.
+    if (there->empty())
+        if (auto free = look_for_conflict(parameters, place.nic); !free) return free;
+    Attempt attempt(netlink, parameters.ip);
+    const auto settled = settle(netlink, parameters, place, attempt);
+    if (!settled) return tl::unexpected<Failure>(settled.error());
+    if (auto announced = announce(netlink, parameters, settled->link); !announced) return announced;
+    if (!settled->before)
+        if (auto unique = await_verdict(netlink, settled->link, parameters.ip, parameters.conflict_check);
             !unique) {
-            end_repeats(*device, parameters.ip);
+            end_repeats(settled->link, parameters.ip);
             return unique;
         }
     attempt.commit();
     return {};
+}
+
+/// What the parameters ask of the interface, beyond its being there.
+Outcome<> check_kind(const AddressParameters& parameters, const net::Link& nic) {
+    if (!parameters.has_virtual_mac() || nic.ethernet) return {};
+    return failure(
+        Exit::configured,
+        fmt::format("mac is set, but {} is not an Ethernet interface: remove mac, or choose another nic",
+                    nic.name));
 }
 
 }  // namespace
@@ -200,6 +242,7 @@ Outcome<> start(const AddressParameters& parameters) {
     if (!netlink) return failure(Exit::generic, netlink.error());
     const auto place = find_place(*netlink, parameters);
     if (!place) return tl::unexpected<Failure>(place.error());
+    if (auto fits = check_kind(parameters, place->nic); !fits) return fits;
     if (auto works = check_link(parameters, *netlink, place->nic); !works) return works;
     return start_at(*netlink, parameters, *place);
 }
@@ -220,10 +263,7 @@ Outcome<> validate(const AddressParameters& parameters) {
     if (!netlink) return failure(Exit::generic, netlink.error());
     const auto place = find_place(*netlink, parameters);
     if (!place) return tl::unexpected<Failure>(place.error());
-    if (parameters.has_virtual_mac() && !place->nic.ethernet)
-        return failure(Exit::configured,
-                       fmt::format("mac is set, but {} is not an Ethernet interface", place->nic.name));
-    return {};
+    return check_kind(parameters, place->nic);
 }
 
 }  // namespace buoy::agent

@@ -12,11 +12,14 @@
 #include "address/virtual_mac.hpp"
 #include "net/address_label.hpp"
 #include "net/connections.hpp"
+#include "net/netns.hpp"
 #include "net/sysctl.hpp"
 
 namespace buoy::agent {
 
 namespace {
+
+constexpr std::string_view loopback_label = "lo:";
 
 void end_connections(const IpAddress& ip) {
     const auto ended = net::kill_connections(ip);
@@ -49,7 +52,9 @@ Outcome<> put_on_loopback(net::Netlink& netlink, const AddressParameters& parame
     address.ip = parameters.ip;
     address.prefix_length = parameters.ip.bits();
     address.link = loopback->index;
-    if (parameters.label) address.label = "lo:" + *parameters.label;
+    // A label that is too long was never in force.
+    if (parameters.label && parameters.label->size() + loopback_label.size() <= net::longest_label)
+        address.label = std::string(loopback_label) + *parameters.label;
     auto added = net::add_address(netlink, address);
     if (!added && added.error().code != EEXIST) return failure(Exit::generic, added.error());
     return {};
@@ -61,8 +66,8 @@ void flush_cached_routes(const IpAddress& ip) {
 }
 
 /// What a virtual MAC leaves when the address is gone, also where an earlier stop was cut short.
-Outcome<> clear_virtual_mac(net::Netlink& netlink, const AddressParameters& parameters,
-                            const std::vector<Presence>& was) {
+Outcome<> clear_virtual_mac(const net::NetnsLock& lock, net::Netlink& netlink,
+                            const AddressParameters& parameters, const std::vector<Presence>& was) {
     std::vector<net::Link> devices;
     for (const auto& presence : was)
         if (is_virtual_mac_device(presence.link)) devices.push_back(presence.link);
@@ -74,9 +79,20 @@ Outcome<> clear_virtual_mac(net::Netlink& netlink, const AddressParameters& para
     if (auto cleared = unroute_virtual_mac(netlink, parameters.ip); !cleared)
         return failure(Exit::generic, cleared.error());
     for (const auto& device : devices)
-        if (auto released = release_virtual_mac(netlink, device); !released)
+        if (auto released = release_virtual_mac(lock, netlink, device); !released)
             return failure(Exit::generic, released.error());
     return {};
+}
+
+Outcome<> take_away(net::Netlink& netlink, const AddressParameters& parameters,
+                    const std::vector<Presence>& there) {
+    if (there.empty() && !parameters.has_virtual_mac()) return {};
+    const auto lock = net::NetnsLock::take();
+    if (!lock) return failure(Exit::generic, lock.error());
+    for (const auto& [link, address] : there)
+        if (auto gone = remove_only(*lock, netlink, link, address); !gone)
+            return failure(Exit::generic, gone.error());
+    return clear_virtual_mac(*lock, netlink, parameters, there);
 }
 
 }  // namespace
@@ -86,14 +102,11 @@ Outcome<> stop(const AddressParameters& parameters) {
     if (!netlink) return failure(Exit::generic, netlink.error());
     const auto there = find_presence(*netlink, parameters);
     if (!there) return tl::unexpected<Failure>(there.error());
-    for (const auto& [link, address] : *there) {
-        end_repeats(link, address.ip);
-        // While the address is still here, so that the peers hear of it.
-        if (parameters.kill_connections && !parameters.lvs_support) end_connections(address.ip);
-        if (auto gone = remove_only(*netlink, link, address); !gone)
-            return failure(Exit::generic, gone.error());
-    }
-    if (auto cleared = clear_virtual_mac(*netlink, parameters, *there); !cleared) return cleared;
+    for (const auto& presence : *there) end_repeats(presence.link, parameters.ip);
+    // While the address is still here, so that the peers hear of it.
+    if (!there->empty() && parameters.kill_connections && !parameters.lvs_support)
+        end_connections(parameters.ip);
+    if (auto gone = take_away(*netlink, parameters, *there); !gone) return gone;
     if (parameters.address_label && !there->empty())
         if (auto gone = net::remove_address_label(*netlink, parameters.ip.v6(), *parameters.address_label);
             !gone)

@@ -129,6 +129,18 @@ Result<void> restore_nic(const net::Link& nic, const std::array<int, nic_setting
     return {};
 }
 
+/// Removes the rules for the address, but for the one that names the table `but`.
+Result<void> remove_rules(net::Netlink& netlink, const IpAddress& ip, std::optional<std::uint32_t> but) {
+    auto rules = net::source_rules(netlink, ip.is_v4() ? AF_INET : AF_INET6);
+    if (!rules) return tl::unexpected<Error>(rules.error());
+    for (const auto& rule : *rules) {
+        if (rule.source != ip || rule.priority != rule_priority || rule.table < table_base) continue;
+        if (rule.table == but) continue;
+        if (auto gone = net::remove_rule(netlink, rule); !gone && gone.error().code != ENOENT) return gone;
+    }
+    return {};
+}
+
 }  // namespace
 
 std::string virtual_mac_device(const Mac& mac) {
@@ -141,9 +153,8 @@ bool is_virtual_mac_device(const net::Link& link) {
     return link.kind == "macvlan" && link.parent && link.name == virtual_mac_device(link.mac);
 }
 
-Result<net::Link> acquire_virtual_mac(net::Netlink& netlink, const net::Link& nic, const Mac& mac, bool v6) {
-    const auto lock = net::NetnsLock::take();
-    if (!lock) return tl::unexpected<Error>(lock.error());
+Result<net::Link> acquire_virtual_mac(const net::NetnsLock& /*lock*/, net::Netlink& netlink,
+                                      const net::Link& nic, const Mac& mac, bool v6) {
     const std::string name = virtual_mac_device(mac);
     auto device = net::find_link(netlink, name);
     const bool ours = !device;
@@ -164,7 +175,12 @@ Result<net::Link> acquire_virtual_mac(net::Netlink& netlink, const net::Link& ni
         if (ours || v6)
             if (auto configured = configure_device(*device, v6); !configured) return configured;
         if (auto configured = configure_nic(nic); !configured) return configured;
-        return net::set_up(netlink, *device);
+        auto up = net::set_up(netlink, *device);
+        if (!up && up.error().code == EADDRINUSE)
+            return fail(fmt::format("mac={} is the MAC of {} itself or of another device on it: choose another",
+                                    mac.to_string(), nic.name),
+                        EADDRINUSE);
+        return up;
     }();
     if (!ready) {
         if (ours) {
@@ -177,9 +193,8 @@ Result<net::Link> acquire_virtual_mac(net::Netlink& netlink, const net::Link& ni
     return net::find_link(netlink, name);
 }
 
-Result<void> release_virtual_mac(net::Netlink& netlink, const net::Link& device) {
-    const auto lock = net::NetnsLock::take();
-    if (!lock) return tl::unexpected<Error>(lock.error());
+Result<void> release_virtual_mac(const net::NetnsLock& /*lock*/, net::Netlink& netlink,
+                                 const net::Link& device) {
     auto left = net::addresses(netlink, AF_UNSPEC, device.index);
     if (!left) return tl::unexpected<Error>(left.error());
     // Address generation is off on the device, so a link-local address is somebody's floating address too.
@@ -224,18 +239,13 @@ Result<void> route_by_virtual_mac(net::Netlink& netlink, const net::Link& nic, c
             if (auto gone = net::remove_route(netlink, route); !gone && gone.error().code != ESRCH)
                 return gone;
     auto rule = net::add_rule(netlink, {ip, table, rule_priority});
-    if (!rule && rule.error().code == EEXIST) return {};
-    return rule;
+    if (!rule && rule.error().code != EEXIST) return rule;
+    // One that was left over, for a device that has gone.
+    return remove_rules(netlink, ip, table);
 }
 
 Result<void> unroute_virtual_mac(net::Netlink& netlink, const IpAddress& ip) {
-    auto rules = net::source_rules(netlink, ip.is_v4() ? AF_INET : AF_INET6);
-    if (!rules) return tl::unexpected<Error>(rules.error());
-    for (const auto& rule : *rules) {
-        if (rule.source != ip || rule.priority != rule_priority || rule.table < table_base) continue;
-        if (auto gone = net::remove_rule(netlink, rule); !gone && gone.error().code != ENOENT) return gone;
-    }
-    return {};
+    return remove_rules(netlink, ip, std::nullopt);
 }
 
 }  // namespace buoy::agent

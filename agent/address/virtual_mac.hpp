@@ -10,6 +10,7 @@
 #include "buoy/result.hpp"
 #include "net/link.hpp"
 #include "net/netlink.hpp"
+#include "net/netns.hpp"
 
 // A floating address with a MAC of its own lives on a macvlan device that exists only where the address is,
 // so that no switch ever hears the MAC from two ports (RFC 5798 section 7.3; docs/architecture.md).
@@ -23,16 +24,20 @@ bool is_virtual_mac_device(const net::Link& link);
 
 /// Makes sure that the device for `mac` exists on `nic`, is up, and that neither the NIC nor the device
 /// answers or speaks for the other's addresses (arp_ignore, arp_announce, arp_filter, rp_filter). What the
-/// NIC had before is kept in the device's alias. On failure everything is as it was.
-Result<net::Link> acquire_virtual_mac(net::Netlink& netlink, const net::Link& nic, const Mac& mac, bool v6);
+/// NIC had before is kept in the device's alias. On failure everything is as it was. `lock` is that of the
+/// namespace; it has to be held until the address is on the device, for another address's stop removes a
+/// device that has none.
+Result<net::Link> acquire_virtual_mac(const net::NetnsLock& lock, net::Netlink& netlink, const net::Link& nic,
+                                      const Mac& mac, bool v6);
 
 /// Removes the device if no address is left on it, and with the last one of a NIC puts the NIC's settings
 /// back as they were.
-Result<void> release_virtual_mac(net::Netlink& netlink, const net::Link& device);
+Result<void> release_virtual_mac(const net::NetnsLock& lock, net::Netlink& netlink, const net::Link& device);
 
 /// Routes what the address sends by its own device: a policy rule for the address, and a table that mirrors
 /// the NIC's routes. Called again, it makes good what has changed since. Without it frames from the address
-/// would leave with the NIC's MAC, and switches would forget where the virtual MAC is.
+/// would leave with the NIC's MAC, and switches would forget where the virtual MAC is; so it comes first, and
+/// then the address.
 Result<void> route_by_virtual_mac(net::Netlink& netlink, const net::Link& nic, const net::Link& device,
                                   const IpAddress& ip);
 

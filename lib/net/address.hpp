@@ -16,6 +16,9 @@ namespace buoy::net {
 /// How long an address may be used as a source, in seconds; `forever` is the kernel's infinity.
 inline constexpr std::uint32_t forever = 0xffffffff;
 
+/// Of an address label, in characters: IFNAMSIZ without its NUL (netdevice(7)).
+inline constexpr std::size_t longest_label = 15;
+
 /// One address on one link (RTM_NEWADDR, rtnetlink(7)).
 struct Address {
     IpAddress ip;
@@ -39,7 +42,7 @@ std::optional<Address> decode_address(const nlmsghdr& message);
 Result<std::vector<Address>> addresses(Netlink& netlink, int family, int link = 0);
 
 /// Adds the address to the link it names. Error code EEXIST when it is there already with this prefix
-/// length. A host-wide address in 127.0.0.0/8 or on loopback gets host scope, as ip-address(8) does it.
+/// length. An address in 127.0.0.0/8 gets host scope, as ip-address(8) does it.
 Result<void> add_address(Netlink& netlink, const Address& address);
 
 /// Removes exactly this address with this prefix length from its link. Error code EADDRNOTAVAIL when
