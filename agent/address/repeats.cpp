@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -80,6 +81,13 @@ void detach() {
     if (null > 2) close(null);
 }
 
+/// Returns when the child has let go of its end of the pipe, or is dead.
+void await_detached(net::Fd detached) {
+    char nothing = 0;
+    while (read(detached.get(), &nothing, 1) < 0 && errno == EINTR) {
+    }
+}
+
 }  // namespace
 
 Outcome<> repeat_here(net::Announcer& announcer, const net::AnnounceSchedule& schedule) {
@@ -103,12 +111,22 @@ Outcome<> repeat_in_background(net::Announcer announcer, const net::AnnounceSche
         log(fmt::format("{} is announced once only: {}", ip.to_string(), ending.error().message));
         return {};
     }
+    std::array<int, 2> ends{};
+    if (pipe2(ends.data(), O_CLOEXEC) != 0)
+        return failure(Exit::generic, net::system_error(errno, "cannot start the announcing process"));
+    net::Fd detached(ends[0]);
+    net::Fd detaching(ends[1]);
     const auto begin = now();
     const pid_t child = fork();
     if (child < 0)
         return failure(Exit::generic, net::system_error(errno, "cannot start the announcing process"));
-    if (child > 0) return {};
+    if (child > 0) {
+        detaching.reset();
+        await_detached(std::move(detached));
+        return {};
+    }
     detach();
+    detaching.reset();
     for (const auto after : schedule) {
         if (after <= milliseconds(0)) continue;
         if (asked_to_end(ending->get(), begin + after) || !is_still_here(link, ip)) break;

@@ -208,7 +208,7 @@ class Host:
     def processes(self) -> list[Process]:
         """Who runs in the namespace, this process aside."""
         found = in_namespace("net", f"/run/netns/{self.netns}")
-        return [process for process in found if process.pid != os.getpid()]
+        return [process for process in found if process.pid != os.getpid() and not exiting(process.pid)]
 
     # The agent
 
@@ -247,6 +247,15 @@ class Host:
             except OSError:
                 return False
             return True
+
+
+def exiting(pid: int) -> bool:
+    """Whether a process runs no more code of its own: its sockets close before it is gone (proc(5), flags)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return fields[0] in "ZX" or int(fields[6]) & 0x4 != 0
 
 
 class Running:
