@@ -7,7 +7,8 @@ from typing import Callable
 
 from bench.context import Context
 from bench.model import KEEPALIVED, Outcome, Series
-from bench.moves import closed_gap_ms
+from bench.moves import PLANNED, closed_gap_ms
+from bench.power_off import LOSS
 from bench.vrrp import Vrrp
 from lab.probe import now_ms
 from lab.waiting import wait_until
@@ -49,18 +50,18 @@ def _measure(context: Context, advert_s: float) -> Outcome:
     vrrp.start_all()
     outcome = Outcome()
     kinds = (
-        ("planned stop", vrrp.stop, context.rounds),
-        ("power-off, nothing fenced", context.cluster.power_off, max(1, context.rounds // 2)),
+        (PLANNED, vrrp.stop, context.rounds),
+        (LOSS, context.cluster.power_off, max(1, context.rounds // 2)),
     )
-    for what, lose, rounds in kinds:
+    for scenario, lose, rounds in kinds:
         tally, peer = Tally(), f"{KEEPALIVED}, {advert_s * 1000:g} ms adverts"
         for number in range(rounds):
-            context.progress(f"{advert_s * 1000:g} ms adverts, {what} {number + 1}/{rounds}")
+            context.progress(f"{advert_s * 1000:g} ms adverts {number + 1}/{rounds}")
             tally.measure(vrrp, lose)
-        outcome.series.append(Series("keepalived", what, peer, "ms", tally.gaps_ms, gap=True))
+        outcome.series.append(Series("keepalived", scenario, peer, "ms", tally.gaps_ms, gap=True))
         if tally.answered_twice:
             outcome.notes.append(
-                f"{peer}, {what}: {tally.answered_twice} requests were answered by two nodes."
+                f"{peer}: {tally.answered_twice} requests were answered by two nodes."
             )
     vrrp.stop_all()
     return outcome

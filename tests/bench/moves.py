@@ -14,7 +14,7 @@ from lab.errors import LabError
 from lab.probe import Report, now_ms
 
 INTERVAL_MS = 1.0
-SCENARIO = "planned move, Pacemaker"
+PLANNED = "planned handover (Pacemaker: move; keepalived: stop)"
 SHARE_OF_IPADDR2 = 0.5
 RESOURCES = (
     Resource("Buoy", "buoy", buoy("10.77.0.50")),
@@ -65,9 +65,9 @@ def run(context: Context) -> Outcome:
     # The promise is relative, hence a bound that comes from the same run.
     bound_ms = SHARE_OF_IPADDR2 * median(gaps_ms["IPaddr2"])
     targets = [
-        Target(f"{SCENARIO}, {label}, median", median(gaps_ms[label]), bound_ms, "ms",
+        Target(f"planned move, {label}, median", median(gaps_ms[label]), bound_ms, "ms",
                f"{context.rounds} moves each; half of IPaddr2's median")
         for label in ("Buoy", "Buoy, virtual MAC")
     ]  # fmt: skip
-    series = [Series("move", SCENARIO, label, "ms", gaps, gap=True) for label, gaps in gaps_ms.items()]
+    series = [Series("move", PLANNED, label, "ms", gaps, gap=True) for label, gaps in gaps_ms.items()]
     return Outcome(series, targets)

@@ -13,7 +13,7 @@ from lab.cluster import Cluster
 from lab.probe import now_ms
 
 INTERVAL_MS = 2.0
-SCENARIO = "power-off, fenced, Pacemaker"
+LOSS = "power-off (Pacemaker: fenced; keepalived: nothing is)"
 RESOURCES = (
     Resource("Buoy", "buoy", buoy("10.77.0.50")),
     Resource("IPaddr2", "ipaddr2", ipaddr2("10.77.0.52")),
@@ -60,7 +60,7 @@ def run(context: Context) -> Outcome:
     for resource in RESOURCES:
         resource.remove(cluster)
     return Outcome(
-        [Series("power-off", SCENARIO, label, "ms", gaps, gap=True) for label, gaps in gaps_ms.items()],
+        [Series("power-off", LOSS, label, "ms", gaps, gap=True) for label, gaps in gaps_ms.items()],
         notes=[
             f"Power-off: Corosync's token is {cluster.settings().token_ms} ms, fencing answers at once. "
             "Nearly all of the gap is Corosync's and Pacemaker's, whichever the agent."

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Sequence
 
+from bench.model import Series
+
 
 def quantile(samples: Sequence[float], share: float) -> float:
     """The value below which a share of the samples lies, interpolated between neighbours."""
@@ -56,3 +58,11 @@ def summarise(samples: Sequence[float]) -> Summary:
 def ratio(part: float, whole: float) -> float:
     """part / whole; infinite when there is nothing to compare with."""
     return part / whole if whole else float("inf")
+
+
+def by_scenario(series: Sequence[Series]) -> list[tuple[str, list[Series]]]:
+    """Series of one scenario together, in the order in which the scenarios first come up."""
+    groups: dict[str, list[Series]] = {}
+    for one in series:
+        groups.setdefault(one.scenario, []).append(one)
+    return list(groups.items())

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import runpy
 import sys
 from typing import Callable
 
-from lab.build import ROOT
+from bench.command import add_arguments as add_bench_arguments
+from bench.command import bench as run_benches
 from lab.cluster import FENCING_MODES, Cluster
 from lab.demo import Demo
 from lab.errors import LabError
@@ -143,15 +143,9 @@ def test(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Hand over to tests/bench."""
-    script = ROOT / "tests" / "bench" / "__main__.py"
-    if not script.exists():
-        raise LabError(f"there is no {script}")
-    if not {"-h", "--help"} & set(options.arguments):
-        set_up()
-    sys.argv = ["./lab bench", *options.arguments]
-    runpy.run_path(str(script.parent), run_name="__main__")
-    return 0
+    """Figures, from nothing to nothing."""
+    set_up()
+    return run_benches(options)
 
 
 def set_up_only(options: argparse.Namespace) -> int:
@@ -191,7 +185,8 @@ class Commands:
         tested = self._add("test", test, "run every test; the last line is the total", named=False)
         tested.add_argument("--only", nargs="+", default=[], metavar="STEP", help="these steps only, for example: unit cluster")
         tested.add_argument("--match", default="", metavar="TEXT", help="tests whose name contains this only")
-        self._add("bench", bench, "measure against IPaddr2 and keepalived; its own --help tells more", named=False)
+        measured = self._add("bench", bench, "measure Buoy against IPaddr2 and keepalived; some ten minutes, on an idle machine", named=False)
+        add_bench_arguments(measured)
 
     def _labs(self) -> None:
         new = self._add("up", up, "make a lab and boot its nodes")
@@ -242,11 +237,7 @@ class Commands:
 def main(arguments: list[str]) -> int:
     """Run one command; what the user can mend is one line, not a traceback."""
     catch_signals()
-    if arguments[:1] == ["bench"]:
-        # Its options are not ours: argparse would claim those that come first.
-        options = argparse.Namespace(action=bench, arguments=arguments[1:])
-    else:
-        options = Commands().parser.parse_args(arguments)
+    options = Commands().parser.parse_args(arguments)
     try:
         return options.action(options)
     except LabError as problem:

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""./lab bench: runs the benches, each lab once, and writes down what they found."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from bench import machine, report, svg
+from bench.context import LABS, Context
+from bench.model import Bench, Outcome
+from bench.registry import BENCHES, chosen, names
+from lab.build import ROOT
+from lab.cluster import Cluster, temporary
+from lab.waiting import wait_until
+
+DEFAULT_OUTPUT = ROOT / "build" / "bench"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ./lab bench."""
+    listed = "; ".join(f"{bench.name}: {bench.summary} ({bench.rounds})" for bench in BENCHES)
+    parser.epilog = f"The benches, with their rounds: {listed}."
+    parser.add_argument(
+        "--only", action="append", choices=names(), default=[], metavar="NAME",
+        help=f"only this bench, may be repeated: {', '.join(names())}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rounds", type=_positive, default=0, metavar="N", help="this many rounds of each bench"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR",
+        help="where to write bench.json and bench.svg (default: build/bench)",
+    )  # fmt: skip
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} rounds measure nothing: 1 or more")
+    return value
+
+
+class Progress:
+    """One line on a terminal that says how far a bench is; silent where nobody watches."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._shown = sys.stderr.isatty()
+
+    def __call__(self, text: str) -> None:
+        if self._shown:
+            print(f"\r\x1b[K{self._name}: {text}", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Leave the line as it was."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _one(bench: Bench, cluster: Cluster, rounds: int, runs: list[dict[str, Any]]) -> Outcome:
+    progress = Progress(bench.name)
+    before, began, began_at = machine.load(), time.monotonic(), machine.now()
+    outcome = bench.run(Context(cluster, rounds or bench.rounds, progress))
+    took_s = round(time.monotonic() - began, 1)
+    progress.clear()
+    runs.append(
+        {
+            "bench": bench.name,
+            "rounds": rounds or bench.rounds,
+            "began": began_at,
+            "took_s": took_s,
+            "load_before": before,
+            "load_after": machine.load(),
+        }
+    )
+    print(f"{bench.name}: {bench.summary}: done in {took_s:.0f} s", flush=True)
+    return outcome
+
+
+def _wait_booted(cluster: Cluster) -> None:
+    nodes = cluster.nodes()
+    wait_until("the nodes to boot", lambda: all(node.booted() for node in nodes), 30)
+
+
+def _all(benches: list[Bench], rounds: int, runs: list[dict[str, Any]]) -> Outcome:
+    outcome = Outcome()
+    for lab, group in groupby(benches, key=lambda bench: bench.lab):
+        with temporary("bench", LABS[lab]) as cluster:
+            if LABS[lab].pacemaker:
+                cluster.wait_online()
+            else:
+                _wait_booted(cluster)
+            for bench in group:
+                outcome.add(_one(bench, cluster, rounds, runs))
+    return outcome
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Run what was asked for and write it down; 1 when a target is missed."""
+    facts, runs = machine.facts(), []
+    busy = machine.load()[0]
+    if busy > machine.cores() / 4:
+        print(f"The load on {machine.cores()} cores is {busy:g}: the figures will be noisy.")
+    outcome = _all(chosen(options.only), options.rounds, runs)
+    print(report.text(outcome))
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "bench.json").write_text(report.document(outcome, facts, runs))
+    print(f"\nWritten: {options.output / 'bench.json'}")
+    gaps = [one for one in outcome.series if one.gap and one.samples]
+    if gaps:
+        (options.output / "bench.svg").write_text(svg.picture(gaps, svg.caption(facts)))
+        print(f"Written: {options.output / 'bench.svg'}")
+    return 0 if all(target.met for target in outcome.targets) else 1

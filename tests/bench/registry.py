@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All benches. A new one is a module with `run(context) -> Outcome` and a line here."""
+
+from __future__ import annotations
+
+from bench import first_answer, keepalived, many, monitor, moves, power_off
+from bench.model import Bench
+
+# Run, printed and drawn in this order.
+BENCHES = (
+    Bench("monitor", "CPU, time and processes of a recurring monitor", "plain", 100, monitor.run),
+    Bench("many", "the monitors of 500 addresses on one node", "plain", 1, many.run),
+    Bench("first-answer", "from a start to a client's first answer", "plain", 50, first_answer.run),
+    Bench("move", "the gap of a planned move under Pacemaker", "cluster", 11, moves.run),
+    Bench("power-off", "the gap of a power-off with fencing", "cluster", 3, power_off.run),
+    Bench("keepalived", "keepalived's gaps: planned stop, power-off", "plain", 11, keepalived.run),
+)
+
+
+def chosen(names: list[str]) -> list[Bench]:
+    """Those asked for, in the registry's order; all when none are named."""
+    return [bench for bench in BENCHES if not names or bench.name in names]
+
+
+def names() -> list[str]:
+    """What --only takes."""
+    return [bench.name for bench in BENCHES]
