@@ -20,6 +20,7 @@ constexpr std::string_view pure_headers =
     " tuple type_traits typeindex typeinfo unordered_map unordered_set utility variant vector version"
     " ";
 
+constexpr const char* draws = "draws a random number";
 constexpr const char* writes = "writes or logs";
 
 struct Ban {
@@ -29,9 +30,8 @@ struct Ban {
 
 const std::array bans{
     Ban{std::regex(R"(::\s*now\s*\()"), "reads a clock"},
-    Ban{std::regex(
-            R"(\b(s|d|l|m)?rand(48)?(_r)?\s*\(|\bstd\s*::\s*rand\b|\brandom\s*\(|\brandom_device\b|\bmt19937)"),
-        "draws a random number"},
+    Ban{std::regex(R"(\b[sdlm]?rand(48)?(_r)?\s*\(|\bstd\s*::\s*rand\b|\brandom\s*\()"), draws},
+    Ban{std::regex(R"(\brandom_device\b|\bmt19937)"), draws},
     Ban{std::regex(R"(\b(clock_gettime|gettimeofday|time|clock|localtime|gmtime)\s*\()"), "reads a clock"},
     Ban{std::regex(
             R"(\b[fd]?printf\s*\(|\bf?puts\s*\(|\bstd\s*::\s*(cout|cerr|clog)\b|\bv?syslog\s*\(|\bqb_log)"),
