@@ -15,6 +15,7 @@
 #include "net/netns.hpp"
 #include "net/route.hpp"
 #include "net/sysctl.hpp"
+#include "ocf/outcome.hpp"
 
 namespace buoy::agent {
 
@@ -208,7 +209,11 @@ Result<void> release_virtual_mac(const net::NetnsLock& /*lock*/, net::Netlink& n
     const auto nic = net::find_link(netlink, now->parent.value_or(0));
     const auto before = decode_settings(now->alias);
     if (!others->empty() || !nic || !before) return {};
-    return restore_nic(*nic, *before);
+    // The address is gone, which is what a stop is for; stricter settings do no harm to it.
+    if (auto restored = restore_nic(*nic, *before); !restored)
+        log(fmt::format("{} keeps its settings of a NIC with a virtual MAC: {}", nic->name,
+                        restored.error().message));
+    return {};
 }
 
 Result<void> route_by_virtual_mac(net::Netlink& netlink, const net::Link& nic, const net::Link& device,

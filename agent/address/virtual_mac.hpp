@@ -31,7 +31,7 @@ Result<net::Link> acquire_virtual_mac(const net::NetnsLock& lock, net::Netlink& 
                                       const Mac& mac, bool v6);
 
 /// Removes the device if no address is left on it, and with the last one of a NIC puts the NIC's settings
-/// back as they were.
+/// back as they were; that they cannot be changed is said in the log only.
 Result<void> release_virtual_mac(const net::NetnsLock& lock, net::Netlink& netlink, const net::Link& device);
 
 /// Routes what the address sends by its own device: a policy rule for the address, and a table that mirrors
