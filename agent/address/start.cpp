@@ -101,6 +101,7 @@ Outcome<bool> settle_present(const net::NetnsLock& lock, net::Netlink& netlink,
             present = true;
             continue;
         }
+        end_repeats(link, address.ip);
         if (auto gone = remove_only(lock, netlink, link, address); !gone)
             return failure(Exit::generic, gone.error());
         if (!is_virtual_mac_device(link) || link.index == wanted.link) continue;

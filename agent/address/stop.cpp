@@ -78,9 +78,12 @@ Outcome<> clear_virtual_mac(const net::NetnsLock& lock, net::Netlink& netlink,
     if (devices.empty() && !parameters.has_virtual_mac()) return {};
     if (auto cleared = unroute_virtual_mac(netlink, parameters.ip); !cleared)
         return failure(Exit::generic, cleared.error());
-    for (const auto& device : devices)
+    for (const auto& device : devices) {
+        // Where the address had gone before, its announcements may still go on.
+        end_repeats(device, parameters.ip);
         if (auto released = release_virtual_mac(lock, netlink, device); !released)
             return failure(Exit::generic, released.error());
+    }
     return {};
 }
 

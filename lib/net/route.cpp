@@ -53,9 +53,6 @@ rtmsg route_header(const Route& route) {
     header.rtm_type = RTN_UNICAST;
     header.rtm_scope =
         route.gateway || !route.destination.address.is_v4() ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
-    // The gateway is on this link because the route that is mirrored says so; the kernel would look
-    // elsewhere.
-    if (route.gateway) header.rtm_flags = RTNH_F_ONLINK;
     return header;
 }
 
@@ -122,9 +119,22 @@ std::optional<IpAddress> default_gateway(const std::vector<Route>& routes, int l
 }
 
 Result<void> replace_route(Netlink& netlink, const Route& route) {
-    Request request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, route_header(route));
-    put_route(request, route);
-    return netlink.change(request, fmt::format("cannot add the route to {}", route.destination.to_string()));
+    auto replace = [&](unsigned flags) {
+        auto header = route_header(route);
+        header.rtm_flags = flags;
+        Request request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, header);
+        put_route(request, route);
+        return netlink.change(request,
+                              fmt::format("cannot add the route to {}", route.destination.to_string()));
+    };
+    if (!route.gateway) return replace(0);
+    // The gateway is on this link because the caller says so; the kernel would look for it in the main table.
+    // For IPv6 it looks there all the same, and refuses what it finds on another link; but without the flag it
+    // begins with the route's own table.
+    if (route.gateway->is_v4()) return replace(RTNH_F_ONLINK);
+    auto replaced = replace(0);
+    if (!replaced && replace(RTNH_F_ONLINK)) return {};
+    return replaced;
 }
 
 Result<void> remove_route(Netlink& netlink, const Route& route) {

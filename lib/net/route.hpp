@@ -32,7 +32,8 @@ const Route* on_link_route(const std::vector<Route>& routes, const IpAddress& ip
 /// The gateway of the default route with the lowest metric, on `link` only, when it is not 0.
 std::optional<IpAddress> default_gateway(const std::vector<Route>& routes, int link = 0);
 
-/// Adds the route, or replaces the one of equal destination, metric and table.
+/// Adds the route, or replaces the one of equal destination, metric and table. Its gateway is taken to be on the
+/// link; for IPv6 a route to it by that link has to be in the table, unless the main table has none at all.
 Result<void> replace_route(Netlink& netlink, const Route& route);
 Result<void> remove_route(Netlink& netlink, const Route& route);
 
