@@ -22,12 +22,20 @@ DEFAULT_OUTPUT = ROOT / "build" / "bench"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ./lab bench."""
-    listed = "; ".join(f"{bench.name}: {bench.summary} ({bench.rounds})" for bench in BENCHES)
-    parser.epilog = f"The benches, with their rounds: {listed}."
+    """The options of ./lab bench, and the rest of its help."""
+    listed = "\n".join(f"  {bench.name:<13} {bench.rounds:>4}  {bench.summary}" for bench in BENCHES)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = (
+        "Measures Buoy against IPaddr2 and keepalived, in labs of its own that go with it.\n"
+        "Takes some ten minutes; the machine should have nothing else to do."
+    )
+    parser.epilog = (
+        f"benches, with their rounds:\n{listed}\n\n"
+        "The exit code is 1 when a figure misses what was promised for it."
+    )
     parser.add_argument(
         "--only", action="append", choices=names(), default=[], metavar="NAME",
-        help=f"only this bench, may be repeated: {', '.join(names())}",
+        help="only this bench; may be repeated",
     )  # fmt: skip
     parser.add_argument(
         "--rounds", type=_positive, default=0, metavar="N", help="this many rounds of each bench"
@@ -95,14 +103,15 @@ def _all(benches: list[Bench], rounds: int, runs: list[dict[str, Any]]) -> Outco
                 cluster.wait_online()
             else:
                 _wait_booted(cluster)
-            for bench in group:
-                outcome.add(_one(bench, cluster, rounds, runs))
+            for each in group:
+                outcome.add(_one(each, cluster, rounds, runs))
     return outcome
 
 
 def bench(options: argparse.Namespace) -> int:
     """Run what was asked for and write it down; 1 when a target is missed."""
-    facts, runs = machine.facts(), []
+    facts: dict[str, object] = machine.facts()
+    runs: list[dict[str, Any]] = []
     busy = machine.load()[0]
     if busy > machine.cores() / 4:
         print(f"The load on {machine.cores()} cores is {busy:g}: the figures will be noisy.")

@@ -6,9 +6,9 @@ start here. The clock runs from the exec of the start until the client's kernel 
 (its time stamp of arrival), so announcement and neighbour resolution are in it. The client asks all
 the while, through its kernel, and begins in one of two states, the same for every peer:
 
-takeover  it knows the address by the previous owner's MAC, as whoever talked to it does. With a
+TAKEOVER  it knows the address by the previous owner's MAC, as whoever talked to it does. With a
           virtual MAC the MAC is right and the switch's forwarding table is wrong, likewise.
-unknown   it has no entry and is waiting for a resolution in vain. Its kernel asks again after a
+UNKNOWN   it has no entry and is waiting for a resolution in vain. Its kernel asks again after a
           second only, so the answer within milliseconds has to come from the announcement.
 """
 
@@ -27,8 +27,11 @@ from lab.commands import ip
 from lab.switch import CLIENT
 
 NODES = ("n1", "n2")
-TAKEOVER, UNKNOWN = "takeover", "unknown"
+TAKEOVER = "client knows the previous owner"
+UNKNOWN = "client waits for a neighbour entry"
 SCENARIOS = (TAKEOVER, UNKNOWN)
+# How the targets' lines say it.
+DETAIL = {TAKEOVER: "", UNKNOWN: ", no entry"}
 
 
 @dataclass(frozen=True)
@@ -98,11 +101,11 @@ def _outcome(addresses: list[Address]) -> Outcome:
     for address in addresses:
         variant = address.variant
         for scenario, samples_ms in address.samples_ms.items():
-            name = f"start to first answer, {scenario}"
+            name = f"start to first answer; {scenario}"
             outcome.series.append(Series("first-answer", name, variant.label, "ms", samples_ms, gap=True))
             if variant.limit_ms is not None:
                 outcome.targets.append(
-                    Target(f"{name}, {variant.label}, median", median(samples_ms), variant.limit_ms, "ms",
+                    Target(f"start to first answer, {variant.label}{DETAIL[scenario]}, median", median(samples_ms), variant.limit_ms, "ms",
                            f"{len(samples_ms)} starts")
                 )  # fmt: skip
     coarsest_ms = max(address.coarsest_ms for address in addresses)

@@ -14,9 +14,10 @@ from bench.stats import by_scenario, summarise
 WIDTH = 1000
 LEFT, RIGHT = 250, 800
 TOP, ROW, HEAD, BETWEEN = 112, 24, 30, 12
-FOOT = 76
+FOOT = 94
 # Told apart by lightness too, for those who see no colours.
 COLOURS = (("Buoy", "#0a5ea8"), ("IPaddr2", "#d97706"), ("keepalived", "#6b7280"))
+DRAWN_VERSIONS = ("resource-agents", "pacemaker", "corosync", "keepalived")
 STYLE = (
     "text{font-family:'DejaVu Sans',Verdana,Arial,sans-serif;font-size:12px;fill:#1f2937}"
     ".title{font-size:18px;font-weight:bold}.head{font-weight:bold}.small{font-size:11px;fill:#4b5563}"
@@ -61,6 +62,12 @@ class LogScale:
 def colour(peer: str) -> str:
     """The colour of a peer, whatever variant of it."""
     return next((shade for name, shade in COLOURS if peer.startswith(name)), "#111827")
+
+
+CAUTION = (
+    "keepalived has neither quorum nor fencing: nothing keeps two nodes from holding the address at once."
+)
+ZERO = "0: every request was answered; the gap was shorter than the time between two requests."
 
 
 def _text(x: float, y: float, words: str, style: str = "") -> str:
@@ -125,13 +132,18 @@ def _legend(y: float) -> list[str]:
     return parts
 
 
+def upstream(version: str) -> str:
+    """A Debian version without its epoch and revision, which say nothing about what was measured."""
+    return version.rpartition(":")[2].partition("-")[0]
+
+
 def caption(facts: dict[str, object]) -> str:
     """Where the figures are from, in a line."""
     machine, versions = facts["machine"], facts["versions"]
     assert isinstance(machine, dict) and isinstance(versions, dict)
-    known = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-    commit = str(facts["commit"])[:12]
-    return f"Buoy {commit}; Linux {machine['kernel']}, {machine['cores']} cores; {known}"
+    known = [f"{name} {upstream(versions[name])}" for name in DRAWN_VERSIONS if versions.get(name)]
+    system = f"Linux {machine['kernel']}, {machine['cores']} cores"
+    return f"Buoy {str(facts['commit'])[:12]}; {', '.join(known)}; {system}"
 
 
 def picture(gaps: list[Series], said: str) -> str:
@@ -162,9 +174,8 @@ def picture(gaps: list[Series], said: str) -> str:
         *_grid(scale, TOP, y),
         *(_text(x, TOP - 6, words, "right small") for x, words in columns),
         *rows,
-        _text(24, height - 36, said, "small"),
-        _text(24, height - 18, "keepalived has neither quorum nor fencing: nothing keeps two nodes "
-              "from holding the address at once.", "small"),
+        *(_text(24, height - 54 + 18 * line, words, "small")
+          for line, words in enumerate([CAUTION, ZERO, said])),
         "</svg>",
     ]  # fmt: skip
     return "\n".join(parts) + "\n"
