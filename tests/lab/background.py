@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Builds that go on, with the lowest priority, while tests run that mostly wait."""
+"""Builds that go on, with a low priority, while tests run that mostly wait."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class BackgroundBuilds:
             return
         log = tempfile.TemporaryFile("w+", prefix="buoy-build-")
         child = subprocess.Popen(
-            ["nice", "-n", "19", sys.executable, "-B", "-c", _SCRIPT, *waiting],
+            ["nice", "-n", "10", sys.executable, "-B", "-c", _SCRIPT, *waiting],
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
         )  # fmt: skip
