@@ -226,7 +226,9 @@ class Cluster:
         """Pacemaker's view as one node has it; none while Pacemaker does not answer there."""
         if not self.node(name).booted():
             return None
-        done = self.run(name, ["crm_mon", "--output-as=xml", "--inactive"], check=False)
+        # Started while Pacemaker boots, crm_mon now and then waits for ever.
+        command = ["timeout", "10", "crm_mon", "--output-as=xml", "--inactive"]
+        done = self.run(name, command, check=False)
         return pacemaker.parse(done.stdout) if done.returncode == 0 else None
 
     def view(self) -> pacemaker.View:
