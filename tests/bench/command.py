@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./lab bench: runs the benches, each lab once, and writes down what they found."""
+"""./lab bench: runs the benches and writes down what they found."""
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import time
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from bench.model import Bench, Outcome
 from bench.registry import BENCHES, chosen, names
 from lab.build import ROOT
 from lab.cluster import Cluster, temporary
+from lab.errors import LabError
 from lab.waiting import wait_until
 
 DEFAULT_OUTPUT = ROOT / "build" / "bench"
@@ -70,46 +71,46 @@ class Progress:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _one(bench: Bench, cluster: Cluster, rounds: int, runs: list[dict[str, Any]]) -> Outcome:
+def _measure(bench: Bench, rounds: int) -> Outcome:
+    """One bench in a lab of its own: what one has left undone cannot disturb the next."""
     progress = Progress(bench.name)
-    before, began, began_at = machine.load(), time.monotonic(), machine.now()
-    outcome = bench.run(Context(cluster, rounds or bench.rounds, progress))
-    took_s = round(time.monotonic() - began, 1)
-    progress.clear()
-    runs.append(
-        {
-            "bench": bench.name,
-            "rounds": rounds or bench.rounds,
-            "began": began_at,
-            "took_s": took_s,
-            "load_before": before,
-            "load_after": machine.load(),
-        }
-    )
-    print(f"{bench.name}: {bench.summary}: done in {took_s:.0f} s", flush=True)
-    return outcome
+    progress("booting")
+    try:
+        with temporary("bench", LABS[bench.lab]) as cluster:
+            _wait_ready(cluster)
+            return bench.run(Context(cluster, rounds, progress))
+    finally:
+        progress.clear()
 
 
-def _wait_booted(cluster: Cluster) -> None:
+def _wait_ready(cluster: Cluster) -> None:
+    if cluster.settings().pacemaker:
+        cluster.wait_online()
+        return
     nodes = cluster.nodes()
     wait_until("the nodes to boot", lambda: all(node.booted() for node in nodes), 30)
 
 
 def _all(benches: list[Bench], rounds: int, runs: list[dict[str, Any]]) -> Outcome:
+    """One after the other. One that fails is told of and does not take the others' figures along."""
     outcome = Outcome()
-    for lab, group in groupby(benches, key=lambda bench: bench.lab):
-        with temporary("bench", LABS[lab]) as cluster:
-            if LABS[lab].pacemaker:
-                cluster.wait_online()
-            else:
-                _wait_booted(cluster)
-            for each in group:
-                outcome.add(_one(each, cluster, rounds, runs))
+    for bench in benches:
+        run: dict[str, Any] = {"bench": bench.name, "rounds": rounds or bench.rounds}
+        run |= {"began": machine.now(), "load_before": machine.load(), "failure": None}
+        began = time.monotonic()
+        try:
+            outcome.add(_measure(bench, run["rounds"]))
+        except (LabError, subprocess.TimeoutExpired) as problem:
+            run["failure"] = str(problem)
+        run |= {"took_s": round(time.monotonic() - began, 1), "load_after": machine.load()}
+        runs.append(run)
+        ended = f"FAILED: {run['failure']}" if run["failure"] else f"done in {run['took_s']:.0f} s"
+        print(f"{bench.name}: {bench.summary}: {ended}", flush=True)
     return outcome
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Run what was asked for and write it down; 1 when a target is missed."""
+    """Run what was asked for and write it down; 1 when a target is missed or a bench failed."""
     facts: dict[str, object] = machine.facts()
     runs: list[dict[str, Any]] = []
     busy = machine.load()[0]
@@ -124,4 +125,5 @@ def bench(options: argparse.Namespace) -> int:
     if gaps:
         (options.output / "bench.svg").write_text(svg.picture(gaps, svg.caption(facts)))
         print(f"Written: {options.output / 'bench.svg'}")
-    return 0 if all(target.met for target in outcome.targets) else 1
+    whole = not any(run["failure"] for run in runs)
+    return 0 if whole and all(target.met for target in outcome.targets) else 1

@@ -60,7 +60,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Bench:
-    """One entry of the registry. `lab` says which lab it runs in; those of one lab share it."""
+    """One entry of the registry. `lab` names the kind of lab it gets, a fresh one."""
 
     name: str
     summary: str
