@@ -322,7 +322,8 @@ std::vector<std::string> parameter_notes(const Environment& environment) {
         };
         const bool ours = std::any_of(address_parameters.begin(), address_parameters.end(),
                                       [&](const ParameterInfo& info) { return info.name == name; });
-        // Pacemaker adds crm_feature_set by itself; trace_ra and trace_file are for shell agents, and crmsh's.
+        // Pacemaker adds crm_feature_set by itself; trace_ra and trace_file are for shell agents, and
+        // crmsh's.
         const bool not_for_us = name == "crm_feature_set" || name.starts_with("trace_");
         if (!ours && !known(cluster_mode_parameters) && !not_for_us)
             notes.push_back(fmt::format("there is no parameter '{}'; it is passed over", name));

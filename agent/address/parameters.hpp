@@ -106,6 +106,7 @@ struct AddressParameters {
     bool kill_connections = true;
 
     [[nodiscard]] bool has_virtual_mac() const { return !std::holds_alternative<NoMac>(mac); }
+    bool operator==(const AddressParameters&) const = default;
 };
 
 /// The parameters in full; the first that is wrong is the failure.

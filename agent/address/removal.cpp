@@ -31,8 +31,8 @@ Result<std::vector<net::Address>> company_of(net::Netlink& netlink, const net::A
     return there;
 }
 
-/// Where the setting cannot be changed (/proc/sys read-only, as in many containers) those that went along come
-/// back at once.
+/// Where the setting cannot be changed (/proc/sys read-only, as in many containers) those that went along
+/// come back at once.
 Result<void> remove_and_put_back(net::Netlink& netlink, const net::Address& address,
                                  const std::vector<net::Address>& company) {
     auto gone = remove_if_there(netlink, address);

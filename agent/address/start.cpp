@@ -34,8 +34,8 @@ Outcome<> check_link(const AddressParameters& parameters, net::Netlink& netlink,
     return {};
 }
 
-/// Everything a start has done so far, undone when it goes out of scope uncommitted. The namespace's lock must
-/// not be held then.
+/// Everything a start has done so far, undone when it goes out of scope uncommitted. The namespace's lock
+/// must not be held then.
 class Attempt {
   public:
     Attempt(net::Netlink& netlink, IpAddress ip) : netlink_(netlink), ip_(ip) {}

@@ -178,9 +178,10 @@ Result<net::Link> acquire_virtual_mac(const net::NetnsLock& /*lock*/, net::Netli
         if (auto configured = configure_nic(nic); !configured) return configured;
         auto up = net::set_up(netlink, *device);
         if (!up && up.error().code == EADDRINUSE)
-            return fail(fmt::format("mac={} is the MAC of {} itself or of another device on it: choose another",
-                                    mac.to_string(), nic.name),
-                        EADDRINUSE);
+            return fail(
+                fmt::format("mac={} is the MAC of {} itself or of another device on it: choose another",
+                            mac.to_string(), nic.name),
+                EADDRINUSE);
         return up;
     }();
     if (!ready) {

@@ -33,8 +33,8 @@ Frame tell(const Mac& mac, const IpAddress& ip, const IpAddress& neighbor, const
               : wire::request(mac, ip.v4(), neighbor.v4());
 }
 
-/// What a macvlan does not know itself the NIC below it may: the segment is the same. Other links have a parent
-/// as well (a VLAN's is on another segment, a veth's in another namespace), which is not asked.
+/// What a macvlan does not know itself the NIC below it may: the segment is the same. Other links have a
+/// parent as well (a VLAN's is on another segment, a veth's in another namespace), which is not asked.
 Result<std::optional<Mac>> known_mac(Netlink& netlink, const Link& link, const IpAddress& who) {
     auto known = neighbor(netlink, who, link.index);
     if (!known || *known || link.kind != "macvlan" || !link.parent) return known;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -25,6 +26,11 @@ inline std::optional<Mac> mac_in(const nlattr* attribute) {
     if (nla_len(attribute) != static_cast<int>(mac.bytes.size())) return std::nullopt;
     std::memcpy(mac.bytes.data(), nla_data(attribute), mac.bytes.size());
     return mac;
+}
+
+inline std::optional<std::uint32_t> u32_in(const nlattr* attribute) {
+    if (nla_len(attribute) < static_cast<int>(sizeof(std::uint32_t))) return std::nullopt;
+    return nla_get_u32(attribute);
 }
 
 /// `family` is AF_INET or AF_INET6; of any other there is no address.

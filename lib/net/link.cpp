@@ -58,8 +58,8 @@ std::optional<Link> decode_link(const nlmsghdr& message) {
     if (const auto* name = attributes[IFLA_IFNAME]) link.name = text_in(name);
     if (const auto* alias = attributes[IFLA_IFALIAS]) link.alias = text_in(alias);
     if (const auto* mac = attributes[IFLA_ADDRESS]) link.mac = mac_in(mac).value_or(Mac{});
-    if (auto* parent = attributes[IFLA_LINK]; parent != nullptr && nla_len(parent) >= 4)
-        link.parent = static_cast<int>(nla_get_u32(parent));
+    if (const auto* parent = attributes[IFLA_LINK])
+        if (const auto index = u32_in(parent)) link.parent = static_cast<int>(*index);
     if (const auto* list = attributes[IFLA_PROP_LIST]) read_properties(list, link.altnames);
     if (const auto* info = attributes[IFLA_LINKINFO]) link.kind = kind_in(info);
     return link;

@@ -18,8 +18,8 @@ namespace {
 
 using Message = std::unique_ptr<nl_msg, decltype(&nlmsg_free)>;
 
-// Each time somebody changed what was being listed; on a node with hundreds of addresses starting at once that
-// is often.
+// Each time somebody changed what was being listed; on a node with hundreds of addresses starting at once
+// that is often.
 constexpr int most_dumps = 100;
 
 /// What one exchange has brought so far; libnl's callbacks fill it.

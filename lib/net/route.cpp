@@ -19,6 +19,8 @@ IpAddress any(int family) {
     return family == AF_INET ? IpAddress(Ipv4{}) : IpAddress(Ipv6{});
 }
 
+}  // namespace
+
 std::optional<Route> decode_route(const nlmsghdr& message) {
     if (message.nlmsg_type != RTM_NEWROUTE) return std::nullopt;
     std::array<nlattr*, RTA_MAX + 1> attributes{};
@@ -37,13 +39,35 @@ std::optional<Route> decode_route(const nlmsghdr& message) {
         if (!ip) return std::nullopt;
         route.destination.address = *ip;
     }
-    route.link = static_cast<int>(nla_get_u32(attributes[RTA_OIF]));
+    auto number = [&](int type, std::uint32_t otherwise) {
+        return attributes[type] == nullptr ? otherwise : u32_in(attributes[type]).value_or(otherwise);
+    };
+    route.link = static_cast<int>(number(RTA_OIF, 0));
     if (attributes[RTA_GATEWAY] != nullptr) route.gateway = ip_in(family, attributes[RTA_GATEWAY]);
-    if (attributes[RTA_PRIORITY] != nullptr) route.metric = nla_get_u32(attributes[RTA_PRIORITY]);
+    route.metric = number(RTA_PRIORITY, 0);
     if (attributes[RTA_PREFSRC] != nullptr) route.source = ip_in(family, attributes[RTA_PREFSRC]);
-    route.table = attributes[RTA_TABLE] != nullptr ? nla_get_u32(attributes[RTA_TABLE]) : header->rtm_table;
+    route.table = number(RTA_TABLE, header->rtm_table);
     return route;
 }
+
+std::optional<SourceRule> decode_source_rule(const nlmsghdr& message) {
+    std::array<nlattr*, FRA_MAX + 1> attributes{};
+    if (message.nlmsg_type != RTM_NEWRULE ||
+        nlmsg_parse(const_cast<nlmsghdr*>(&message), sizeof(fib_rule_hdr), attributes.data(), FRA_MAX,
+                    nullptr) < 0)
+        return std::nullopt;
+    const auto* header = static_cast<const fib_rule_hdr*>(nlmsg_data(&message));
+    if (header->action != FR_ACT_TO_TBL || attributes[FRA_SRC] == nullptr ||
+        attributes[FRA_PRIORITY] == nullptr)
+        return std::nullopt;
+    const auto source = ip_in(header->family, attributes[FRA_SRC]);
+    const auto priority = u32_in(attributes[FRA_PRIORITY]);
+    if (!source || header->src_len != source->bits() || !priority) return std::nullopt;
+    const auto table = attributes[FRA_TABLE] != nullptr ? u32_in(attributes[FRA_TABLE]) : std::nullopt;
+    return SourceRule{*source, table.value_or(header->table), *priority};
+}
+
+namespace {
 
 rtmsg route_header(const Route& route) {
     rtmsg header{};
@@ -129,8 +153,8 @@ Result<void> replace_route(Netlink& netlink, const Route& route) {
     };
     if (!route.gateway) return replace(0);
     // The gateway is on this link because the caller says so; the kernel would look for it in the main table.
-    // For IPv6 it looks there all the same, and refuses what it finds on another link; but without the flag it
-    // begins with the route's own table.
+    // For IPv6 it looks there all the same, and refuses what it finds on another link; but without the flag
+    // it begins with the route's own table.
     if (route.gateway->is_v4()) return replace(RTNH_F_ONLINK);
     auto replaced = replace(0);
     if (!replaced && replace(RTNH_F_ONLINK)) return {};
@@ -148,23 +172,10 @@ Result<std::vector<SourceRule>> source_rules(Netlink& netlink, int family) {
     fib_rule_hdr header{};
     header.family = static_cast<std::uint8_t>(family);
     std::vector<SourceRule> found;
-    auto asked = netlink.query(
-        Request(RTM_GETRULE, NLM_F_DUMP, header), "cannot list policy rules", [&](const nlmsghdr& message) {
-            std::array<nlattr*, FRA_MAX + 1> attributes{};
-            if (message.nlmsg_type != RTM_NEWRULE ||
-                nlmsg_parse(const_cast<nlmsghdr*>(&message), sizeof(fib_rule_hdr), attributes.data(), FRA_MAX,
-                            nullptr) < 0)
-                return;
-            const auto* rule = static_cast<const fib_rule_hdr*>(nlmsg_data(&message));
-            if (rule->action != FR_ACT_TO_TBL || attributes[FRA_SRC] == nullptr ||
-                attributes[FRA_PRIORITY] == nullptr)
-                return;
-            const auto source = ip_in(family, attributes[FRA_SRC]);
-            if (!source || rule->src_len != source->bits()) return;
-            const std::uint32_t table =
-                attributes[FRA_TABLE] != nullptr ? nla_get_u32(attributes[FRA_TABLE]) : rule->table;
-            found.push_back({*source, table, nla_get_u32(attributes[FRA_PRIORITY])});
-        });
+    auto asked = netlink.query(Request(RTM_GETRULE, NLM_F_DUMP, header), "cannot list policy rules",
+                               [&](const nlmsghdr& message) {
+                                   if (const auto rule = decode_source_rule(message)) found.push_back(*rule);
+                               });
     if (!asked) return tl::unexpected<Error>(asked.error());
     return found;
 }

@@ -22,6 +22,10 @@ struct Route {
     bool operator==(const Route&) const = default;
 };
 
+/// Reads an RTM_NEWROUTE message; nothing for other types of message or route, for those with several next
+/// hops or none, and for short messages.
+std::optional<Route> decode_route(const nlmsghdr& message);
+
 /// The unicast routes of one table, without multipath ones. `family` is AF_INET or AF_INET6.
 Result<std::vector<Route>> routes(Netlink& netlink, int family, std::uint32_t table = 254);
 
@@ -32,8 +36,9 @@ const Route* on_link_route(const std::vector<Route>& routes, const IpAddress& ip
 /// The gateway of the default route with the lowest metric, on `link` only, when it is not 0.
 std::optional<IpAddress> default_gateway(const std::vector<Route>& routes, int link = 0);
 
-/// Adds the route, or replaces the one of equal destination, metric and table. Its gateway is taken to be on the
-/// link; for IPv6 a route to it by that link has to be in the table, unless the main table has none at all.
+/// Adds the route, or replaces the one of equal destination, metric and table. Its gateway is taken to be on
+/// the link; for IPv6 a route to it by that link has to be in the table, unless the main table has none at
+/// all.
 Result<void> replace_route(Netlink& netlink, const Route& route);
 Result<void> remove_route(Netlink& netlink, const Route& route);
 
@@ -44,6 +49,10 @@ struct SourceRule {
     std::uint32_t priority = 0;
     bool operator==(const SourceRule&) const = default;
 };
+
+/// Reads an RTM_NEWRULE message; nothing for rules that do not match on one source address, and for short
+/// messages.
+std::optional<SourceRule> decode_source_rule(const nlmsghdr& message);
 
 /// The rules of `family` that match on one single source address and nothing else.
 Result<std::vector<SourceRule>> source_rules(Netlink& netlink, int family);
