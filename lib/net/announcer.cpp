@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "net/neighbor.hpp"
+#include "net/sysctl.hpp"
 #include "wire/arp.hpp"
 #include "wire/ethernet.hpp"
 #include "wire/ndp.hpp"
@@ -19,18 +20,24 @@ void append_v4(std::vector<Frame>& frames, const Mac& mac, const Ipv4& ip, Annou
     for (int i = 0; i < forms.replies; ++i) frames.push_back(wire::gratuitous_reply(mac, ip));
 }
 
-void append_v6(std::vector<Frame>& frames, const Mac& mac, const Ipv6& ip, AnnounceForms forms) {
-    for (int i = 0; i < std::max(forms.requests, forms.replies); ++i)
-        frames.push_back(wire::unsolicited_advertisement(mac, ip));
+/// Hosts forget a default router whose advertisement says it is none (RFC 4861 section 7.2.5), so it has to
+/// say what the kernel says in its own. A kernel that has no such setting has no IPv6 to forward.
+bool is_router(const Link& link) {
+    return Sysctl::ipv6(link.name, "forwarding").get().value_or(0) > 0;
 }
 
-Frame tell(const Mac& mac, const IpAddress& ip, const IpAddress& neighbor, const std::optional<Mac>& at) {
+void append_v6(std::vector<Frame>& frames, const Link& link, const Ipv6& ip, AnnounceForms forms) {
+    const auto frame = wire::unsolicited_advertisement(link.mac, ip, is_router(link));
+    frames.insert(frames.end(), static_cast<std::size_t>(std::max(forms.requests, forms.replies)), frame);
+}
+
+Frame tell(const Link& link, const IpAddress& ip, const IpAddress& neighbor, const std::optional<Mac>& at) {
     if (ip.is_v6())
-        return at ? wire::unicast_advertisement(*at, neighbor.v6(), mac, ip.v6())
-                  : wire::solicitation(mac, ip.v6(), neighbor.v6());
+        return at ? wire::unicast_advertisement(*at, neighbor.v6(), link.mac, ip.v6(), is_router(link))
+                  : wire::solicitation(link.mac, ip.v6(), neighbor.v6());
     // A request from the address tells whom it asks as well (RFC 826, "merge flag").
-    return at ? wire::unicast_reply(*at, neighbor.v4(), mac, ip.v4())
-              : wire::request(mac, ip.v4(), neighbor.v4());
+    return at ? wire::unicast_reply(*at, neighbor.v4(), link.mac, ip.v4())
+              : wire::request(link.mac, ip.v4(), neighbor.v4());
 }
 
 /// What a macvlan does not know itself the NIC below it may: the segment is the same. Other links have a
@@ -56,11 +63,11 @@ Result<Announcer> Announcer::open(Netlink& netlink, const Link& link, const IpAd
     if (ip.is_v4())
         append_v4(frames, link.mac, ip.v4(), forms);
     else
-        append_v6(frames, link.mac, ip.v6(), forms);
+        append_v6(frames, link, ip.v6(), forms);
     for (const auto& who : told) {
         auto known = known_mac(netlink, link, who);
         if (!known) return tl::unexpected<Error>(known.error());
-        frames.push_back(tell(link.mac, ip, who, *known));
+        frames.push_back(tell(link, ip, who, *known));
     }
     return Announcer(std::move(*socket), std::move(frames));
 }

@@ -50,6 +50,13 @@ class Form(AgentTest):
             self.assertEqual((IP6, "ff02::1", 255, mac), (packet.source_ip, packet.destination_ip, packet.hop_limit, packet.link_layer))
             self.assertEqual((True, False), (packet.override, packet.solicited))
 
+    def test_ipv6_says_whether_the_node_is_a_router(self) -> None:
+        router_flag = 0x80  # first byte after Ethernet, IPv6 header and the four bytes of ICMPv6
+        for forwarding in (0, 1):
+            self.node.sysctl("ipv6/conf/eth0/forwarding", forwarding)
+            (frame,) = self.announced(IP6, nodad="true")
+            self.assertEqual(forwarding, int(frame.data[58] & router_flag != 0))
+
     def test_the_forms_that_are_asked_for(self) -> None:
         for announce, expected in (
             ("request", burst(1, 0)), ("reply", burst(0, 1)), ("request reply", burst()), ("both", burst()),
