@@ -228,7 +228,10 @@ class Cluster:
             return None
         # Started while Pacemaker boots, crm_mon now and then waits for ever.
         command = ["timeout", "10", "crm_mon", "--output-as=xml", "--inactive"]
-        done = self.run(name, command, check=False)
+        try:
+            done = self.run(name, command, check=False)
+        except LabError:
+            return None  # switched off meanwhile
         return pacemaker.parse(done.stdout) if done.returncode == 0 else None
 
     def view(self) -> pacemaker.View:

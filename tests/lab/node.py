@@ -198,10 +198,14 @@ class Node:
         self, command: list[str], check: bool = True, timeout_s: float = 120, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside the node; with `check`, a failure is a LabError with its words."""
-        done = subprocess.run(
-            self.enter(command), input=stdin, capture_output=True, text=True, timeout=timeout_s,
-            check=False,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                self.enter(command), input=stdin, capture_output=True, text=True,
+                timeout=timeout_s, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            words = " ".join(command)
+            raise LabError(f"on {self.name}: {words}: no end within {timeout_s:g} s") from None
         if check and done.returncode != 0:
             said = (done.stderr + done.stdout).strip() or "it said nothing"
             raise LabError(f"on {self.name}: {' '.join(command)}: exit {done.returncode}: {said}")

@@ -78,26 +78,35 @@ def release_other_namespaces() -> None:
 class Services:
     """Starts the node's services in order and reaps whatever ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, notify_path: str = "/run/init-notify") -> None:
         self._names: dict[int, str] = {}
-        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._notify.bind("/run/init-notify")
-        self._notify.settimeout(READY_S)
+        self._notify_path = notify_path
 
-    def start(self, service: dict[str, Any]) -> None:
+    def start(self, service: dict[str, Any]) -> int:
         """Start one and, if it says when it is ready (as for systemd), wait for that."""
         environment = dict(os.environ)
-        if service.get("notify"):
-            environment["NOTIFY_SOCKET"] = "/run/init-notify"
+        if not service.get("notify"):
+            return self._spawn(service, environment)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+            told.bind(self._notify_path)
+            told.settimeout(READY_S)
+            environment["NOTIFY_SOCKET"] = self._notify_path
+            pid = self._spawn(service, environment)
+            self._wait_ready(service["name"], told)
+        # Closed from here on: Corosync tells every change of membership, and an open socket that
+        # nobody reads would make it wait for us, for ever, once its queue is full.
+        os.unlink(self._notify_path)
+        return pid
+
+    def _spawn(self, service: dict[str, Any], environment: dict[str, str]) -> int:
         child = subprocess.Popen(service["argv"], env=environment, stdin=subprocess.DEVNULL)
         self._names[child.pid] = service["name"]
         say(f"{service['name']} started as {child.pid}")
-        if service.get("notify"):
-            self._wait_ready(service["name"])
+        return child.pid
 
-    def _wait_ready(self, name: str) -> None:
+    def _wait_ready(self, name: str, told: socket.socket) -> None:
         try:
-            while b"READY=1" not in self._notify.recv(4096):
+            while b"READY=1" not in told.recv(4096):
                 pass
             say(f"{name} is ready")
         except TimeoutError:
