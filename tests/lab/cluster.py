@@ -226,7 +226,7 @@ class Cluster:
         """Pacemaker's view as one node has it; none while Pacemaker does not answer there."""
         if not self.node(name).booted():
             return None
-        # Started while Pacemaker boots, crm_mon now and then waits for ever.
+        # Where Corosync or Pacemaker stand still, as on a paused node, crm_mon waits for ever.
         command = ["timeout", "10", "crm_mon", "--output-as=xml", "--inactive"]
         try:
             done = self.run(name, command, check=False)
