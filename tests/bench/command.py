@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine, report, svg
-from bench.context import LABS, Context
+from bench.context import Context
 from bench.model import Bench, Outcome
 from bench.registry import BENCHES, chosen, names
 from lab.build import ROOT
-from lab.cluster import Cluster, temporary
 from lab.errors import LabError
-from lab.waiting import wait_until
 
 DEFAULT_OUTPUT = ROOT / "build" / "bench"
 
@@ -72,23 +70,11 @@ class Progress:
 
 
 def _measure(bench: Bench, rounds: int) -> Outcome:
-    """One bench in a lab of its own: what one has left undone cannot disturb the next."""
     progress = Progress(bench.name)
-    progress("booting")
     try:
-        with temporary("bench", LABS[bench.lab]) as cluster:
-            _wait_ready(cluster)
-            return bench.run(Context(cluster, rounds, progress))
+        return bench.run(Context(bench.lab, rounds, progress))
     finally:
         progress.clear()
-
-
-def _wait_ready(cluster: Cluster) -> None:
-    if cluster.settings().pacemaker:
-        cluster.wait_online()
-        return
-    nodes = cluster.nodes()
-    wait_until("the nodes to boot", lambda: all(node.booted() for node in nodes), 30)
 
 
 def _all(benches: list[Bench], rounds: int, runs: list[dict[str, Any]]) -> Outcome:

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Iterator
 
-from lab.cluster import Cluster
+from lab.cluster import Cluster, temporary
 from lab.settings import Settings
+from lab.waiting import wait_until
 
 # "plain": three nodes without Corosync and Pacemaker, so that nothing but the measured runs there.
-# "cluster": the whole stack, with Corosync's timers as low as is usual (see facts of the run).
+# "cluster": the whole stack, with a token time-out as low as one dares in production.
 LABS = {
     "plain": Settings(nodes=3, pacemaker=False),
     "cluster": Settings(nodes=3, token_ms=1000),
@@ -19,8 +21,20 @@ LABS = {
 
 @dataclass(frozen=True)
 class Context:
-    """A running lab, how many rounds are wanted, and a way to tell how far one is."""
+    """The kind of lab and the rounds that are wanted, and a way to tell how far one is."""
 
-    cluster: Cluster
+    kind: str
     rounds: int
     progress: Callable[[str], None]
+
+    @contextmanager
+    def lab(self) -> Iterator[Cluster]:
+        """A fresh lab that goes with the block; on entry its nodes are up."""
+        self.progress("booting")
+        with temporary("bench", LABS[self.kind]) as cluster:
+            if LABS[self.kind].pacemaker:
+                cluster.wait_online()
+            else:
+                nodes = cluster.nodes()
+                wait_until("the nodes to boot", lambda: all(node.booted() for node in nodes), 30)
+            yield cluster

@@ -23,6 +23,7 @@ from bench.model import Outcome, Series, Target
 from bench.peers import Agent, buoy, ipaddr2
 from bench.stats import median
 from bench.stopwatch import INTERVAL_MS, Answer, Stopwatch
+from lab.cluster import Cluster
 from lab.commands import ip
 from lab.switch import CLIENT
 
@@ -54,14 +55,14 @@ VARIANTS = (
 class Address:
     """One variant's address on its way from node to node."""
 
-    def __init__(self, context: Context, variant: Variant, stack: ExitStack) -> None:
+    def __init__(self, cluster: Cluster, variant: Variant, stack: ExitStack) -> None:
         self.variant = variant
         self.samples_ms: dict[str, list[float]] = {scenario: [] for scenario in SCENARIOS}
         self.coarsest_ms = 0.0
         self._ip = variant.agent.parameters["ip"]
-        self._client = context.cluster.switch.netns_of(CLIENT)
+        self._client = cluster.switch.netns_of(CLIENT)
         # Runners of its own, since a start may wait for duplicate detection long after the answer.
-        self._runners = [stack.enter_context(Runner(context.cluster, node)) for node in NODES]
+        self._runners = [stack.enter_context(Runner(cluster, node)) for node in NODES]
         self._owner = 0
         self._pending: tuple[str, Answer] | None = None
         self._runners[0].call(variant.agent, "start")
@@ -118,8 +119,9 @@ def _outcome(addresses: list[Address]) -> Outcome:
 def run(context: Context) -> Outcome:
     """All variants in turn, round by round, in one scenario after the other."""
     with ExitStack() as stack:
-        watch = stack.enter_context(Stopwatch(context.cluster))
-        addresses = [Address(context, variant, stack) for variant in VARIANTS]
+        cluster = stack.enter_context(context.lab())
+        watch = stack.enter_context(Stopwatch(cluster))
+        addresses = [Address(cluster, variant, stack) for variant in VARIANTS]
         for scenario in SCENARIOS:
             for number in range(context.rounds):
                 context.progress(f"{scenario} {number + 1}/{context.rounds}")

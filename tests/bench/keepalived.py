@@ -10,6 +10,7 @@ from bench.model import KEEPALIVED, Outcome, Series
 from bench.moves import PLANNED, closed_gap_ms
 from bench.power_off import LOSS
 from bench.vrrp import Vrrp
+from lab.cluster import Cluster
 from lab.probe import now_ms
 from lab.waiting import wait_until
 
@@ -45,13 +46,13 @@ class Tally:
         self.answered_twice += len(report.answered_twice())
 
 
-def _measure(context: Context, advert_s: float) -> Outcome:
-    vrrp = Vrrp(context.cluster, advert_s)
+def _measure(context: Context, cluster: Cluster, advert_s: float) -> Outcome:
+    vrrp = Vrrp(cluster, advert_s)
     vrrp.start_all()
     outcome = Outcome()
     kinds = (
         (PLANNED, vrrp.stop, context.rounds),
-        (LOSS, context.cluster.power_off, max(1, context.rounds // 2)),
+        (LOSS, cluster.power_off, max(1, context.rounds // 2)),
     )
     for scenario, lose, rounds in kinds:
         tally, peer = Tally(), f"{KEEPALIVED}, {advert_s * 1000:g} ms adverts"
@@ -63,7 +64,6 @@ def _measure(context: Context, advert_s: float) -> Outcome:
             outcome.notes.append(
                 f"{peer}: {tally.answered_twice} requests were answered by two nodes."
             )
-    vrrp.stop_all()
     return outcome
 
 
@@ -71,5 +71,6 @@ def run(context: Context) -> Outcome:
     """With the shortest adverts there are, and with the usual ones."""
     outcome = Outcome(notes=[CAUTION])
     for advert_s in ADVERTS_S:
-        outcome.add(_measure(context, advert_s))
+        with context.lab() as cluster:
+            outcome.add(_measure(context, cluster, advert_s))
     return outcome

@@ -26,16 +26,14 @@ def run(context: Context) -> Outcome:
     """One monitor of each address; the addresses are put there by one batch, not by the agents."""
     ips = addresses(ADDRESSES)
     cpu_ms: dict[str, list[float]] = {BUOY: [], IPADDR2: []}
-    netns = context.cluster.switch.netns_of(NODE)
-    ip_batch([f"address add {ip}/24 dev eth0" for ip in ips], netns)
-    with Runner(context.cluster, NODE) as runner:
+    with context.lab() as cluster, Runner(cluster, NODE) as runner:
+        netns = cluster.switch.netns_of(NODE)
+        ip_batch([f"address add {ip}/24 dev eth0" for ip in ips], netns)
         for index, ip in enumerate(ips * context.rounds):
             context.progress(f"{index + 1}/{len(ips) * context.rounds}")
             cpu_ms[BUOY].append(runner.call(buoy(ip), "monitor", INTERVAL_MS).cpu_ms)
             if index % IPADDR2_STEP == 0:
                 cpu_ms[IPADDR2].append(runner.call(ipaddr2(ip), "monitor", INTERVAL_MS).cpu_ms)
-    # The last ones first: a primary address would take its secondaries along.
-    ip_batch([f"address delete {ip}/24 dev eth0" for ip in reversed(ips)], netns)
     scenario = f"one monitor of {ADDRESSES}, CPU"
     sampled = len(cpu_ms[IPADDR2])
     scaled_s = sum(cpu_ms[IPADDR2]) / 1000 * ADDRESSES / sampled

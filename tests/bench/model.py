@@ -60,7 +60,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Bench:
-    """One entry of the registry. `lab` names the kind of lab it gets, a fresh one."""
+    """One entry of the registry. `lab` is the kind of lab that it gets when it asks."""
 
     name: str
     summary: str

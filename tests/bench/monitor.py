@@ -43,7 +43,7 @@ def run(context: Context) -> Outcome:
     """Alternate the two agents run by run, so that the machine's noise hits both alike."""
     agents = [buoy("10.77.0.50"), ipaddr2("10.77.0.51")]
     runs: dict[str, list[Run]] = {agent.peer: [] for agent in agents}
-    with Runner(context.cluster, NODE) as runner:
+    with context.lab() as cluster, Runner(cluster, NODE) as runner:
         for agent in agents:
             runner.call(agent, "start")
             # The first one finds nothing in the page cache.

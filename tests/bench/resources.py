@@ -31,10 +31,6 @@ class Resource:
         cluster.wait_running(self.name)
         self.move(cluster, node)
 
-    def remove(self, cluster: Cluster) -> None:
-        """Take it out of the cluster."""
-        cluster.pcs("resource", "delete", self.name)
-
     def home(self, cluster: Cluster) -> str:
         """Where it runs now."""
         return cluster.wait_running(self.name)

@@ -53,12 +53,6 @@ class Vrrp:
             self._configure(node)
             self.start(node)
 
-    def stop_all(self) -> None:
-        """End it everywhere."""
-        for node in PRIORITIES:
-            self.stop(node)
-            self.wait_stopped(node)
-
     def start(self, node: str) -> None:
         """Start one and wait until it hears the others."""
         daemon = f"keepalived --vrrp --pid={PID_FILE} </dev/null >/dev/null 2>&1"
