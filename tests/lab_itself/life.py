@@ -35,8 +35,10 @@ def namespaces_of(name: str) -> list[str]:
 
 
 def mounts() -> list[str]:
+    """The machine's mounts but for namespaces' handles: other labs may come and go meanwhile."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return sorted(line.split()[4] for line in lines)
+    targets = sorted(line.split()[4] for line in lines)
+    return [target for target in targets if not target.startswith("/run/netns")]
 
 
 def boot(cluster: Cluster) -> None:
