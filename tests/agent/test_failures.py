@@ -11,12 +11,14 @@ import struct
 import unittest
 from typing import Callable
 
-from rig import IP4, IP6, NET4, PROBE, AgentTest
+from rig import IP4, IP6, PROBE, SANITIZED, AgentTest
 from sniffer import announces
 
 GENERIC, PERM = 1, 4
 VMAC = "02:00:5e:77:00:01"
-WAYS = ({"ip": IP4}, {"ip": IP4, "mac": VMAC}, {"ip": IP6}, {"ip": IP6, "mac": VMAC}, {"ip": IP4, "conflict_check": "fast"})
+# Most without duplicate detection, which only takes time here.
+WAYS = ({"ip": IP4}, {"ip": IP4, "mac": VMAC}, {"ip": IP6, "nodad": "true"}, {"ip": IP6, "mac": VMAC, "nodad": "true"},
+        {"ip": IP6}, {"ip": IP4, "conflict_check": "fast"})  # fmt: skip
 
 # Numbers of system calls, for kernels that are asked to fail them (seccomp(2)).
 CALLS = {
@@ -78,7 +80,7 @@ class HalfDone(AgentTest):
         for way in WAYS[:4]:
             for more in ({}, {"arp_bg": "false", "arp_count": 2, "arp_interval": 1}):
                 with self.subTest(way=way, more=more), self.nothing_changes():
-                    answer = self.node.agent("start", nodad="true", **way, **more)
+                    answer = self.node.agent("start", **way, **more)
                     self.refused(GENERIC, answer, way["ip"], "could not be announced")
 
     def block_sending(self) -> None:
@@ -98,10 +100,10 @@ class HalfDone(AgentTest):
     def test_a_second_start_that_fails_takes_nothing_away(self) -> None:
         for way in WAYS[:4]:
             with self.subTest(way=way):
-                self.start(arp_count=1, nodad="true", **way)
+                self.start(arp_count=1, **way)
                 self.block_sending()
                 with self.nothing_changes():
-                    self.refused(GENERIC, self.node.agent("start", nodad="true", **way), "announced")
+                    self.refused(GENERIC, self.node.agent("start", **way), "announced")
                 self.node.run("nft", "delete", "table", "netdev", "t")
                 self.stop(**way)
 
@@ -115,14 +117,17 @@ class HalfDone(AgentTest):
             self.assertEqual(GENERIC, self.node.agent("start", ip="192.0.2.1", nic="eth0").code)
 
     @unittest.skipUnless(CALLS, f"no system call numbers for {platform.machine()} here")
+    @unittest.skipIf(SANITIZED, "the sanitizers' run-time needs these system calls itself")
     def test_system_calls_that_fail(self) -> None:
         eagain, eperm, enospc, enosys = 11, 1, 28, 38
+        plain, with_mac, plain6, with_mac6, detected6, checked = WAYS
         for calls, error in (
             (("clone", "clone3", "fork", "vfork"), eagain), (("pipe2",), 24), (("flock",), 37), (("bind",), eperm),
             (("sendto",), 105), (("sendto",), 100), (("setsockopt",), 92), (("write",), enospc), (("write",), 30),
             (("listen",), 98), (("close_range",), enosys),
         ):  # fmt: skip
-            for way in WAYS:
+            ways = [plain, with_mac, plain6, with_mac6] + ([detected6, checked] if calls[0] in ("write", "flock", "sendto") else [])
+            for way in ways:
                 with self.subTest(calls=calls, error=error, way=way), self.nothing_changes():
                     answer = self.node.agent("start", preexec=failing(*calls, error=error), **way)
                     if answer.code == 0:
@@ -133,6 +138,7 @@ class HalfDone(AgentTest):
                         if "write" not in calls:  # which is how a reason is told, too
                             self.assertEqual(1, len(answer.reasons), answer.stderr)
 
+    @unittest.skipIf(SANITIZED, "the sanitizers' run-time needs descriptors of its own")
     def test_too_few_descriptors(self) -> None:
         succeeded = 0
         for limit in range(3, 14):

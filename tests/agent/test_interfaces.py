@@ -28,7 +28,7 @@ class WhichInterface(AgentTest):
         self.node.ip("link property add dev eth0 altname uplink")
         self.node.ip(f"link property add dev eth0 altname {long}")
         for name in ("uplink", long):
-            for way in ({"ip": IP4}, {"ip": IP6}, {"ip": IP4, "mac": "auto"}):
+            for way in ({"ip": IP4}, {"ip": IP6, "nodad": "true"}, {"ip": IP4, "mac": "auto"}):
                 with self.subTest(name=name, way=way), self.nothing_changes():
                     self.start(nic=name, **way)
                     self.ok(self.node.agent("monitor", nic=name, meta=PROBE, **way))
@@ -46,7 +46,7 @@ class WhichInterface(AgentTest):
         for number, name in enumerate(("dev", "via", "to", "all1", "nexthop", "lo0", "eth0.5", "-x"), 2):
             with self.subTest(name=name):
                 self.segment.plug_in(self.node, number, name, f"port{number}")
-                for way in ({"ip": IP4}, {"ip": IP6}, {"ip": IP4, "mac": "auto"}):
+                for way in ({"ip": IP4}, {"ip": IP6, "nodad": "true"}, {"ip": IP4, "mac": "auto"}):
                     self.start(nic=name, **way)
                     self.ok(self.node.agent("monitor", nic=name, **way))
                     self.assertEqual(1, len(self.node.addresses(way["ip"])))
@@ -236,7 +236,7 @@ class OtherAddresses(AgentTest):
     def test_those_with_similar_bytes_are_left_alone(self) -> None:
         ips = [f"{NET4}.5", f"{NET4}.50", f"{NET4}.51", f"{NET6}::5", f"{NET6}::50", f"{NET6}::500"]
         for ip in ips:
-            self.start(ip=ip)
+            self.start(ip=ip, nodad="true")
         self.stop(ip=f"{NET4}.5")
         self.stop(ip=f"{NET6}::50")
         left = {entry[1] for entry in self.node.addresses()} & set(ips)

@@ -25,10 +25,10 @@ class Gateway(AgentTest):
             return packet.target_ip
         return packet.target if type(packet).__name__ == "Solicitation" else None
 
-    def each(self):
+    def each(self, *macs: str | None):
         """Every family, with and without a MAC of its own, started."""
         for ip in (IP4, IP6):
-            for more in ({}, {"mac": VMAC}):
+            for more in [{"mac": mac} if mac else {} for mac in macs or (None, VMAC)]:
                 way = {"ip": ip, "nodad": "true", **more}
                 self.start(arp_count=1, **way)
                 with self.subTest(way=way):
@@ -65,7 +65,7 @@ class Gateway(AgentTest):
                 self.assertEqual([], wire.frames(lambda f: self.asked(f) == NOBODY[ip]))
 
     def test_a_given_host_is_asked_instead(self) -> None:
-        for ip, way in self.each():
+        for ip, way in self.each(None):
             self.default_route(ip, NOBODY[ip])
             self.ok(self.node.agent("monitor", level=10, gateway_check=GATEWAY[ip], **way))
             self.default_route(ip, GATEWAY[ip])
