@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Callable, Iterator
 
 from lab.cluster import Cluster, temporary
+from lab.node import Node
 from lab.settings import Settings
 from lab.waiting import wait_until
 
@@ -34,7 +35,13 @@ class Context:
         with temporary("bench", LABS[self.kind]) as cluster:
             if LABS[self.kind].pacemaker:
                 cluster.wait_online()
-            else:
-                nodes = cluster.nodes()
-                wait_until("the nodes to boot", lambda: all(node.booted() for node in nodes), 30)
+            nodes = cluster.nodes()
+            wait_until("the nodes to boot", lambda: all(node.booted() for node in nodes), 30)
+            # Without it a node cannot ask for its IPv6 neighbours yet. That is the second after a
+            # boot, and not what is to be measured.
+            wait_until("link-local addresses", lambda: not any(map(_tentative, nodes)), 30)
             yield cluster
+
+
+def _tentative(node: Node) -> bool:
+    return bool(node.run(["ip", "-6", "address", "show", "tentative"]).stdout)

@@ -12,7 +12,7 @@ BENCHES = (
     Bench("many", "the monitors of 500 addresses on one node", "plain", 1, many.run),
     Bench("first-answer", "from a start to a client's first answer", "plain", 50, first_answer.run),
     Bench("move", "the gap of a planned move under Pacemaker", "cluster", 11, moves.run),
-    Bench("power-off", "the gap of a power-off with fencing", "cluster", 3, power_off.run),
+    Bench("power-off", "the gap of a power-off with fencing", "cluster", 5, power_off.run),
     Bench("keepalived", "keepalived's gaps: planned stop, power-off", "plain", 11, keepalived.run),
 )
 

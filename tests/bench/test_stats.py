@@ -45,7 +45,8 @@ class Quantiles(unittest.TestCase):
 class Summaries(unittest.TestCase):
     def test_a_summary_has_all_figures(self) -> None:
         found = summarise([4.0, 1.0, 3.0, 2.0])
-        self.assertEqual((4, 1, 2.5, 4, 10), (found.count, found.best, found.median, found.worst, found.total))
+        figures = (found.count, found.best, found.median, found.worst, found.total)
+        self.assertEqual((4, 1, 2.5, 4, 10), figures)
 
     def test_a_ratio_to_nothing_is_infinite(self) -> None:
         self.assertEqual(0.25, ratio(1, 4))
