@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from bench.context import Context
 from bench.measure import Run, Runner
 from bench.model import Outcome, Series, Target
@@ -43,16 +45,20 @@ def run(context: Context) -> Outcome:
     """Alternate the two agents run by run, so that the machine's noise hits both alike."""
     agents = [buoy("10.77.0.50"), ipaddr2("10.77.0.51")]
     runs: dict[str, list[Run]] = {agent.peer: [] for agent in agents}
-    with context.lab() as cluster, Runner(cluster, NODE) as runner:
-        for agent in agents:
+    with ExitStack() as stack:
+        cluster = stack.enter_context(context.lab())
+        # A pid namespace for each: IPaddr2's start leaves a shell behind that starts processes a
+        # second later, and they must not be counted as the other's.
+        runners = [(agent, stack.enter_context(Runner(cluster, NODE))) for agent in agents]
+        for agent, runner in runners:
             runner.call(agent, "start")
             # The first one finds nothing in the page cache.
             runner.call(agent, "monitor", INTERVAL_MS)
         for number in range(context.rounds):
             context.progress(f"{number + 1}/{context.rounds}")
-            for agent in agents:
+            for agent, runner in runners:
                 runs[agent.peer].append(runner.call(agent, "monitor", INTERVAL_MS))
-        for agent in agents:
+        for agent, runner in runners:
             runner.call(agent, "stop")
     ours, theirs = (runs[agent.peer] for agent in agents)
     series = [one for agent in agents for one in _series(agent, runs[agent.peer])]
