@@ -164,17 +164,19 @@ class AsSeenByTheSegment(VirtualMacTest):
 
     def test_nothing_is_heard_from_it_but_what_the_address_needs(self) -> None:
         """No router solicitation, no IGMP, no report of other groups: a switch would turn to a backup."""
-        macs = {IP4: VMAC, IP6: "02:00:5e:77:00:02"}
+        local = "fe80::50"
+        macs = {IP4: VMAC, IP6: "02:00:5e:77:00:02", local: "02:00:5e:77:00:03"}
         with self.segment.sniff() as wire:
             for ip, mac in macs.items():
-                self.start(ip=ip, mac=mac)
-                self.assertTrue(self.client.reaches(ip))
+                self.start(ip=ip, mac=mac, nic="eth0")
+                self.assertTrue(ip == local or self.client.reaches(ip))
             # Longer than the kernel waits with what it would send for a new interface.
             wire.wait("all repeats", announces(IP4), 8)
             wire.wait("all repeats", announces(IP6), 4)
+            wire.wait("all repeats", announces(local), 4)
             for ip, mac in macs.items():
-                self.stop(ip=ip, mac=mac)
-                self.assertFalse(self.client.reaches(ip, 0.3))
+                self.stop(ip=ip, mac=mac, nic="eth0")
+                self.assertFalse(ip != local and self.client.reaches(ip, 0.3))
                 heard = wire.frames(lambda frame, mac=mac: frame.source == mac)
                 self.assertTrue(heard)
                 self.assertEqual([], [f.data.hex() for f in heard if not needed(f, ip)])
