@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "net/conflict.hpp"
 #include "net/events.hpp"
 #include "net/sysctl.hpp"
 
@@ -34,6 +35,12 @@ Result<Verdict> verdict_on(net::Netlink& netlink, const net::Link& link, const I
     return found->tentative ? Verdict::pending : Verdict::unique;
 }
 
+Failure taken(const IpAddress& ip, const net::Link& link) {
+    return {Exit::generic, fmt::format("{} is in use already by another host on {} (IPv6 duplicate address "
+                                       "detection): free it there, or choose another ip",
+                                       ip.to_string(), link.name)};
+}
+
 }  // namespace
 
 Result<void> add_watched(const net::NetnsLock& /*lock*/, net::Netlink& netlink, const net::Link& link,
@@ -57,6 +64,20 @@ Result<void> add_watched(const net::NetnsLock& /*lock*/, net::Netlink& netlink, 
     return added;
 }
 
+Outcome<> ask_from_nic(net::Netlink& netlink, const net::Link& nic, const IpAddress& ip,
+                       ConflictCheck check) {
+    if (ip.is_v4() || check == ConflictCheck::off) return {};
+    const auto own = net::addresses(netlink, AF_INET6, nic.index);
+    if (!own) return failure(Exit::generic, own.error());
+    const auto from = std::find_if(own->begin(), own->end(),
+                                   [](const net::Address& a) { return !a.tentative && !a.duplicate; });
+    if (from == own->end()) return {};
+    const auto answered = net::answers(nic, from->ip, ip, check == ConflictCheck::fast ? 1 : 3);
+    if (!answered) return failure(Exit::generic, answered.error());
+    if (*answered) return tl::unexpected<Failure>(taken(ip, nic));
+    return {};
+}
+
 Outcome<> await_verdict(net::Netlink& netlink, const net::Link& link, const IpAddress& ip,
                         ConflictCheck check) {
     if (ip.is_v4() || check == ConflictCheck::off) return {};
@@ -68,11 +89,7 @@ Outcome<> await_verdict(net::Netlink& netlink, const net::Link& link, const IpAd
         const auto verdict = verdict_on(netlink, link, ip);
         if (!verdict) return failure(Exit::generic, verdict.error());
         if (*verdict == Verdict::unique) return {};
-        if (*verdict == Verdict::duplicate)
-            return failure(Exit::generic,
-                           fmt::format("{} is in use already by another host on {} (IPv6 duplicate address "
-                                       "detection): free it there, or choose another ip",
-                                       ip.to_string(), link.name));
+        if (*verdict == Verdict::duplicate) return tl::unexpected<Failure>(taken(ip, link));
         const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now());
         if (left <= milliseconds(0)) return {};
         if (auto waited = events->wait(left); !waited) return failure(Exit::generic, waited.error());

@@ -18,6 +18,11 @@ namespace buoy::agent {
 Result<void> add_watched(const net::NetnsLock& lock, net::Netlink& netlink, const net::Link& link,
                          net::Address address, ConflictCheck check);
 
+/// Asks the segment for an IPv6 address with a virtual MAC from an address of the NIC, for 300 ms or with
+/// `rfc5227` for 900: the kernel does not hear another holder of both, whose frames come from the MAC of our
+/// own device. An answer is a failure. A NIC without an IPv6 address cannot ask.
+Outcome<> ask_from_nic(net::Netlink& netlink, const net::Link& nic, const IpAddress& ip, ConflictCheck check);
+
 /// Waits for the kernel's verdict on an IPv6 address: with `fast` for 300 ms at most, in which a host that is
 /// awake has answered; with `rfc5227` until detection is over. A duplicate is a failure that says so. IPv4,
 /// and `off`, have nothing to wait for.

@@ -206,6 +206,15 @@ Outcome<Settled> settle(net::Netlink& netlink, const AddressParameters& paramete
     return Settled{*link, *present};
 }
 
+/// What is known of an IPv6 address only while it is in use.
+Outcome<> check_unique(net::Netlink& netlink, const AddressParameters& parameters, const net::Link& nic,
+                       const net::Link& link) {
+    if (link.index != nic.index)
+        if (auto silent = ask_from_nic(netlink, nic, parameters.ip, parameters.conflict_check); !silent)
+            return silent;
+    return await_verdict(netlink, link, parameters.ip, parameters.conflict_check);
+}
+
 Outcome<> start_at(net::Netlink& netlink, const AddressParameters& parameters, const Place& place) {
     const auto there = find_presence(netlink, parameters);
     if (!there) return tl::unexpected<Failure>(there.error());
@@ -218,8 +227,7 @@ Outcome<> start_at(net::Netlink& netlink, const AddressParameters& parameters, c
     if (!settled) return tl::unexpected<Failure>(settled.error());
     if (auto announced = announce(netlink, parameters, settled->link); !announced) return announced;
     if (!settled->before)
-        if (auto unique = await_verdict(netlink, settled->link, parameters.ip, parameters.conflict_check);
-            !unique) {
+        if (auto unique = check_unique(netlink, parameters, place.nic, settled->link); !unique) {
             end_repeats(settled->link, parameters.ip);
             return unique;
         }

@@ -15,7 +15,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr int questions = 3;
 constexpr milliseconds question_spacing{300};
 
 /// RFC 5227 section 2.1.1: a packet from the address, or another host's probe for it.
@@ -85,7 +84,7 @@ Result<std::optional<Mac>> probe_for_conflict(const Link& link, const Ipv4& ip, 
     return rival;
 }
 
-Result<bool> answers(const Link& link, const IpAddress& from, const IpAddress& target) {
+Result<bool> answers(const Link& link, const IpAddress& from, const IpAddress& target, int questions) {
     auto socket = PacketSocket::open(link, from.is_v4() ? wire::ethertype_arp : wire::ethertype_ipv6);
     if (!socket) return tl::unexpected<Error>(socket.error());
     const auto question = from.is_v4() ? wire::request(link.mac, from.v4(), target.v4())

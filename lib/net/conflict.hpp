@@ -31,7 +31,7 @@ ProbeTiming rfc5227_timing(const std::function<double()>& random);
 Result<std::optional<Mac>> probe_for_conflict(const Link& link, const Ipv4& ip, const ProbeTiming& timing);
 
 /// Asks `target` on the link, by ARP or neighbour solicitation from the address `from`, whether it is there:
-/// up to three times, 300 ms apart. True when it answers.
-Result<bool> answers(const Link& link, const IpAddress& from, const IpAddress& target);
+/// up to `questions` times, 300 ms apart. True when it answers.
+Result<bool> answers(const Link& link, const IpAddress& from, const IpAddress& target, int questions = 3);
 
 }  // namespace buoy::net

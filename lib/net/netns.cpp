@@ -6,14 +6,20 @@
 #include <sys/file.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <string>
+#include <thread>
 
 #include "net/errors.hpp"
 
 namespace buoy::net {
 
 namespace {
+
+// What is done under the lock takes a few milliseconds.
+constexpr std::chrono::seconds patience{5};
+constexpr std::chrono::milliseconds step{1};
 
 // The thread's, not the process's: a daemon's other threads stay where they are.
 constexpr const char* own_namespace = "/proc/thread-self/ns/net";
@@ -42,8 +48,13 @@ NetnsScope::~NetnsScope() {
 Result<NetnsLock> NetnsLock::take() {
     Fd fd(open(own_namespace, O_RDONLY | O_CLOEXEC));
     if (!fd) return fail_errno(errno, "cannot open the current network namespace");
-    while (flock(fd.get(), LOCK_EX) != 0)
-        if (errno != EINTR) return fail_errno(errno, "cannot lock the current network namespace");
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EINTR) continue;
+        if (errno != EWOULDBLOCK) return fail_errno(errno, "cannot lock the current network namespace");
+        if (std::chrono::steady_clock::now() >= end) break;
+        std::this_thread::sleep_for(step);
+    }
     return NetnsLock(std::move(fd));
 }
 

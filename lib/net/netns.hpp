@@ -33,7 +33,8 @@ class NetnsScope {
 /// namespace itself, so it needs no file and is gone with the process that held it.
 class NetnsLock {
   public:
-    /// Waits for the lock of the calling thread's namespace.
+    /// Waits for the lock of the calling thread's namespace, but no longer than 5 s: any user of the machine
+    /// may hold it, and must not keep a node from stopping a resource. After that the caller goes on without.
     static Result<NetnsLock> take();
 
   private:

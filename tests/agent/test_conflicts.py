@@ -120,6 +120,15 @@ class Ipv6(ConflictTest):
                 answer = self.node.agent("start", ip=IP6, **more)
                 self.refused(GENERIC, answer, IP6, "in use already", "duplicate address detection")
 
+    def test_another_node_with_the_same_virtual_mac_is_found(self) -> None:
+        """The kernel does not hear it: its frames come from the MAC of the node's own device."""
+        self.ok(self.rival.agent("start", ip=IP6, mac=VMAC))
+        for check in ("fast", "rfc5227"):
+            with self.subTest(check=check), self.nothing_changes():
+                answer = self.node.agent("start", ip=IP6, mac=VMAC, conflict_check=check)
+                self.refused(GENERIC, answer, IP6, "in use already")
+        self.ok(self.node.agent("start", ip=IP6, mac=VMAC, conflict_check="off"))
+
     def test_no_check_is_no_check(self) -> None:
         self.give_rival(IP6)
         for more in ({"nodad": "true"}, {"conflict_check": "off"}):

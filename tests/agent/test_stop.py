@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import select
 import socket
 import unittest
@@ -121,6 +123,20 @@ class RealServer(AgentTest):
     def test_a_stop_of_what_was_never_started_puts_nothing_there(self) -> None:
         with self.nothing_changes():
             self.stop(ip=IP4, lvs_support="true")
+
+
+class Lock(AgentTest):
+    def test_a_user_who_holds_the_lock_keeps_nobody_from_stopping(self) -> None:
+        """Anybody may open the namespace's file and lock it."""
+        self.start(ip=IP4, mac="auto")
+        with self.node.inside():
+            held = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            self.stop(ip=IP4, mac="auto")
+        finally:
+            os.close(held)
+        self.assertEqual([], self.node.addresses(IP4))
 
 
 class FromAnotherNamespace(AgentTest):

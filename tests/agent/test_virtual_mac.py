@@ -153,6 +153,7 @@ class AsSeenByTheSegment(VirtualMacTest):
             # Nobody is there: the node asks from its own address, by its own MAC.
             self.node.reaches(f"{NET4}.77", 0.3)
             self.node.reaches(f"{NET6}::77", 0.3)
+            self.knock_through_nic(f"{NET4}.77")
             frames = wire.frames(lambda frame: frame.port == "node")
         for ip, mac in ((own4, mac_of(1)), (own6, mac_of(1)), (IP4, VMAC), (IP6, VMAC)):
             said = [f for f in frames if claims(ip)(f) or speaks_from(ip)(f)]
@@ -161,6 +162,16 @@ class AsSeenByTheSegment(VirtualMacTest):
         asked = [f.packet for f in frames if isinstance(f.packet, Arp) and f.packet.target_ip == f"{NET4}.77"]
         self.assertTrue(asked)
         self.assertEqual({own4}, {packet.sender_ip for packet in asked})
+
+    def knock_through_nic(self, ip: str) -> None:
+        """A program that uses the floating address and insists on the NIC: the kernel asks for its peer there."""
+        with self.node.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+            one.bind((IP4, 0))
+            self.node.ip("neighbor flush all")
+            one.sendto(b"x", (ip, 9))
+            with self.segment.sniff() as wire:
+                wire.wait("a question", lambda f: f.port == "node" and getattr(f.packet, "target_ip", None) == ip)
 
     def test_nothing_is_heard_from_it_but_what_the_address_needs(self) -> None:
         """No router solicitation, no IGMP, no report of other groups: a switch would turn to a backup."""
