@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "service/core/exchange.hpp"
+
+#include <algorithm>
+
+#include "service/core/fault.hpp"
+
+namespace buoy::core {
+namespace {
+
+std::uint32_t count_of(const std::vector<Together>& together, NodeId node) {
+    const auto found = std::ranges::find(together, node, &Together::node);
+    return found == together.end() ? 0 : found->configurations;
+}
+
+bool contains(const std::vector<NodeId>& nodes, NodeId node) {
+    return std::ranges::find(nodes, node) != nodes.end();
+}
+
+}  // namespace
+
+void Exchange::begin(const ConfigurationChanged& event, NodeId self) {
+    const bool same_ring = begun() && event.ring == ring_;
+    std::vector<Together> members;
+    for (const NodeId node : event.members) {
+        const bool stayed = same_ring && std::ranges::find(event.left, node, &Departure::node) == event.left.end();
+        members.push_back({node, stayed ? count_of(members_, node) + 1 : 1});
+    }
+    change_ = same_ring ? change_ + 1 : 0;
+    self_ = self;
+    ring_ = event.ring;
+    members_ = std::move(members);
+    hellos_.clear();
+    decision_.reset();
+}
+
+bool Exchange::is_member(NodeId node) const {
+    return count_of(members_, node) != 0 && contains(quorum_.nodes, node);
+}
+
+std::vector<NodeId> Exchange::members() const {
+    std::vector<NodeId> out;
+    for (const Together& m : members_)
+        if (contains(quorum_.nodes, m.node)) out.push_back(m.node);
+    return out;
+}
+
+bool Exchange::fresh(NodeId sender, const CorosyncRing& ring, const std::vector<Together>& together) const {
+    const std::uint32_t ours = count_of(members_, sender);
+    return ring == ring_ && ours != 0 && ours == count_of(together, self_);
+}
+
+const Hello* Exchange::hello_of(NodeId node) const {
+    const auto found = std::ranges::find(hellos_, node, &Hello::sender);
+    return found == hellos_.end() ? nullptr : &*found;
+}
+
+bool Exchange::take(const Hello& hello) {
+    if (!fresh(hello.sender, hello.ring, hello.together)) return false;
+    std::erase_if(hellos_, [&](const Hello& h) { return h.sender == hello.sender; });
+    hellos_.push_back(hello);
+    return true;
+}
+
+bool Exchange::complete() const {
+    // Our own Hello comes only after the quorum service has named this ring, so members() is settled by then.
+    return in_step() &&
+           std::ranges::all_of(members(), [this](NodeId node) { return hello_of(node) != nullptr; });
+}
+
+// Nobody has a state. Where both halves of a cluster are quorate, one half alone must not begin: the other may be
+// answering for everything it had.
+std::optional<Decision> Exchange::cold_start(Decision decision) const {
+    const auto present = members();
+    const bool half_is_quorate = std::ranges::any_of(hellos_, &Hello::two_node);
+    if (half_is_quorate && present.size() < 2) return std::nullopt;
+    decision.cold = decision.hold = decision.snapshot = true;
+    decision.keeper = *std::ranges::min_element(present);
+    return decision;
+}
+
+const std::optional<Decision>& Exchange::decide() {
+    if (decision_ || !complete()) return decision_;
+    const auto present = members();
+    Decision d;
+    d.ring = {ring_, 0};
+    const Hello* newest = nullptr;
+    for (const NodeId node : present) {
+        const Hello& h = *hello_of(node);
+        if (!h.quorate) return decision_;
+        d.ring.change = std::max(d.ring.change, h.change);
+        if (!h.has_state) continue;
+        if (newest == nullptr || h.tag > newest->tag || (h.tag == newest->tag && h.sender < newest->sender)) newest = &h;
+    }
+    if (newest == nullptr) {
+        decision_ = cold_start(std::move(d));
+        return decision_;
+    }
+    for (const VoterSeen& voter : newest->voters) {
+        const bool said = std::ranges::any_of(present, [&](NodeId node) {
+            const Hello& h = *hello_of(node);
+            return std::ranges::find(h.silent, voter) != h.silent.end();
+        });
+        if (said && !contains(present, voter.node)) d.silent.push_back(voter.node);
+    }
+    std::size_t voters = 0;
+    std::size_t with_state = 0;
+    std::size_t here = 0;
+    for (const VoterSeen& voter : newest->voters) {
+        if (contains(d.silent, voter.node)) continue;
+        ++voters;
+        if (!contains(present, voter.node)) continue;
+        ++here;
+        if (hello_of(voter.node)->has_state || fault(Fault::remember)) ++with_state;
+    }
+    const bool majority = with_state >= voters / 2 + 1;
+    const bool all = here == voters;
+    if (!fault(Fault::primary) && (with_state == 0 || !(majority || all))) return decision_;
+    d.hold = !majority && !fault(Fault::hold);
+    d.keeper = newest->sender;
+    d.newest = newest->tag;
+    d.hash = newest->hash;
+    for (const NodeId node : present) {
+        const Hello& h = *hello_of(node);
+        if (!h.has_state || h.tag != d.newest || h.hash != d.hash) d.snapshot = true;
+    }
+    decision_ = std::move(d);
+    return decision_;
+}
+
+}  // namespace buoy::core

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "buoy/ids.hpp"
+#include "buoy/time.hpp"
+#include "service/core/agreed_state.hpp"
+#include "service/core/entry.hpp"
+#include "service/core/fixed_list.hpp"
+#include "service/core/limits.hpp"
+
+namespace buoy::core {
+
+/// In how many configurations of this ring, the present one included, the sender has been together with `node`.
+/// Both count from the later one's joining, so that equal numbers mean the same configuration: a message sent
+/// before a change and delivered after it shows by this.
+struct Together {
+    NodeId node;
+    std::uint32_t configurations = 0;
+    bool operator==(const Together&) const = default;
+};
+
+/// A voter, with the outing of its last Rejoin.
+struct VoterSeen {
+    NodeId node;
+    Outing outing;
+    bool operator==(const VoterSeen&) const = default;
+};
+
+/// What a node brings into a new configuration (rule 0).
+struct Hello {
+    NodeId sender;
+    Incarnation incarnation;
+    CorosyncRing ring;
+    std::uint32_t change = 0;  ///< the group's changes in this ring, as far as the sender knows
+    std::vector<Together> together;
+    bool quorate = false;
+    bool two_node = false;  ///< votequorum lets both halves of the cluster be quorate
+    bool has_state = false;
+    Tag tag;
+    std::uint64_t hash = 0;
+    std::vector<VoterSeen> voters;
+    std::vector<VoterSeen> silent;  ///< proven silent since that Rejoin
+    std::string unknown;
+    bool operator==(const Hello&) const = default;
+};
+
+/// The agreed state, for those who have none or an older one.
+struct Snapshot {
+    NodeId sender;
+    CorosyncRing ring;
+    std::vector<Together> together;
+    NodeId to;          ///< one node that asked within a configuration; 0: everyone, to begin the configuration with
+    bool hold = false;  ///< nobody opens anything for LM
+    AgreedState state;
+    std::string unknown;
+    bool operator==(const Snapshot&) const = default;
+};
+
+/// The newest beat of `node` that the sender of a beat vouches for (rule 1), in `node`'s own time.
+struct Echo {
+    NodeId node;
+    Incarnation incarnation;
+    TimePoint created;
+    bool operator==(const Echo&) const = default;
+};
+
+/// Sent outside the agreed order, often. Times are the sender's own.
+struct Beat {
+    NodeId sender;
+    Incarnation incarnation;
+    Tag tag;  ///< ring 0 where the sender is in no primary configuration
+    std::uint64_t hash = 0;
+    TimePoint created;
+    FixedList<Echo, max_nodes> echoes;
+    FixedList<NodeId, max_nodes> condemned;
+    bool operator==(const Beat&) const = default;
+};
+
+using Message = std::variant<Entry, Hello, Snapshot>;
+
+}  // namespace buoy::core

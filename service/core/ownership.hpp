@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "service/core/agreed_state.hpp"
+#include "service/core/effect.hpp"
+#include "service/core/event.hpp"
+#include "service/core/exchange.hpp"
+#include "service/core/holding.hpp"
+#include "service/core/peers.hpp"
+
+namespace buoy::core {
+
+/// Who may answer for a slot (design, section 4): one node's part, as a pure state machine. Events go in with their
+/// time, effects come out to be carried out in their order; the results of Close and Open come back as events. Not
+/// thread-safe. Total: any event is taken at any time; what makes no sense is counted and dropped.
+///
+/// Streams - the agreed order, beats, quorum, fencing, requests - may be interleaved in any way. Within the agreed order
+/// (configurations, entries, Hellos, snapshots) events have to come as the group delivers them.
+class Ownership {
+  public:
+    /// Takes one event at `now`, this node's boot-clock time. Time that runs backwards counts as standing still.
+    Effects step(TimePoint now, const Event& event);
+
+    /// Where the node is in the present configuration.
+    enum class Phase : std::uint8_t {
+        idle,        ///< in no configuration yet
+        exchanging,  ///< saying Hello; also for as long as the configuration is not primary
+        installing,  ///< the configuration is primary; what it does not let us hold is closing
+        primary,     ///< entries are applied
+        applying,    ///< an entry is being applied; what it does not let us hold is closing
+        resyncing,   ///< others are primary; our state was thrown away and a snapshot is due
+    };
+
+    [[nodiscard]] Phase phase() const { return phase_; }
+    [[nodiscard]] bool has_state() const { return has_state_; }
+    [[nodiscard]] bool out() const { return out_; }
+    [[nodiscard]] bool muted() const { return muted_; }
+    [[nodiscard]] const AgreedState& agreed() const { return agreed_; }
+    [[nodiscard]] std::uint64_t agreed_hash() const { return hash_; }
+    [[nodiscard]] const Holding& holding() const { return holding_; }
+    [[nodiscard]] const Peers& peers() const { return peers_; }
+    [[nodiscard]] TimePoint deadline(Lease lease) const { return deadlines_[static_cast<std::size_t>(lease)]; }
+    [[nodiscard]] NodeId self() const { return settings_.self; }
+    /// How often messages were dropped for this reason.
+    [[nodiscard]] std::uint64_t refused(Refusal reason) const { return refused_[static_cast<std::size_t>(reason)]; }
+
+  private:
+    friend struct Invariants;
+
+    using Ordered = std::variant<ConfigurationChanged, Entry, Hello, Snapshot>;
+    struct LocalPool {
+        PoolConfig config;
+        bool stopping = false;
+        bool no_carrier = false;
+        bool failed_open = false;
+    };
+    struct Pending {
+        RequestId id;
+        Request request;
+        TimePoint since;
+        bool begun = false;
+    };
+    struct Asked {
+        std::size_t kind = 0;
+        NodeId node;
+        std::string pool;
+        std::uint64_t detail = 0;
+        TimePoint at;
+        bool operator==(const Asked& other) const {
+            return kind == other.kind && node == other.node && pool == other.pool && detail == other.detail;
+        }
+    };
+    struct Proven {
+        VoterSeen who;
+        Proof proof = Proof::fenced;
+        std::string user;
+    };
+    struct LastSeen {
+        NodeId node;
+        TimePoint at;
+    };
+
+    // ownership.cpp: dispatch, the timer, beats, status.
+    void on(const TimerFired& event);
+    void on(const Started& event);
+    void on(const ConfigurationChanged& event);
+    void on(const QuorumChanged& event);
+    void on(const EntryDelivered& event);
+    void on(const HelloDelivered& event);
+    void on(const SnapshotDelivered& event);
+    void on(const BeatReceived& event);
+    void on(const FencingReported& event);
+    void on(const EffectDone& event);
+    void on(const EffectFailed& event);
+    void on(const CarrierChanged& event);
+    void on(const Requested& event);
+    void on(const MessageRefused& event);
+    void answered(EffectId id, const std::vector<SlotId>& failed);
+    void react();
+    void send_beat();
+    void publish();
+    [[nodiscard]] Status status() const;
+    void refuse(Refusal reason) { ++refused_[static_cast<std::size_t>(reason)]; }
+    template <typename E>
+    void emit(E&& effect) {
+        effects_->push(Effect(std::forward<E>(effect)));
+    }
+    void saw(NodeId node);
+    [[nodiscard]] TimePoint last_seen(NodeId node) const;
+
+    // ownership_order.cpp: the agreed order.
+    void deliver(Ordered event);
+    void drain();
+    void process(const ConfigurationChanged& event);
+    void process(const Entry& entry);
+    void process(const Hello& hello);
+    void process(const Snapshot& snapshot);
+    void say_hello();
+    void decide();
+    void install(AgreedState base, bool same, bool hold);
+    void send_snapshot(AgreedState state, NodeId to, bool hold);
+    void try_commit();
+    void commit_entry();
+    void commit_install();
+    void resync();
+
+    // ownership_slots.cpp: holding, leases, outings.
+    [[nodiscard]] Peers::Self standing() const;
+    [[nodiscard]] bool counts_as_silent(const AgreedState& agreed, const Pool& pool, NodeIndex who,
+                                        NodeMask known) const;
+    [[nodiscard]] bool absence_suffices(const AgreedState& agreed, const Pool& pool) const;
+    [[nodiscard]] bool first_in_line(const AgreedState& agreed, const Pool& pool, std::uint32_t slot,
+                                     NodeMask known) const;
+    [[nodiscard]] bool may_be_here(const AgreedState& agreed, const Pool& pool) const;
+    [[nodiscard]] std::vector<SlotId> to_close(const AgreedState& agreed, NodeMask known, bool leaving) const;
+    void close(std::vector<SlotId> slots);
+    void leave();
+    void blank();
+    void renew_echoes();
+    void renew_membership();
+    void set_deadline(Lease lease, TimePoint deadline);
+    void shut_gates();
+    [[nodiscard]] bool membership_holds() const;
+    [[nodiscard]] bool two_node_survivor() const;
+    [[nodiscard]] bool lease_live(const Pool& pool) const;
+    [[nodiscard]] bool barrier_passed(const Pool& pool, std::uint32_t slot) const;
+    [[nodiscard]] std::uint64_t entry_of(const Tag& tag) const;
+    [[nodiscard]] std::uint64_t voters_entry() const { return entry_of(agreed_.voters_changed); }
+    void open_slots();
+    void open_in(const Pool& pool, std::vector<SlotId>& opened);
+
+    // ownership_asks.cpp: what this node wants in the order, and requests.
+    void ask();
+    void ask_for_self();
+    void ask_for_others();
+    void ask_for_pools();
+    bool order(const EntryBody& body, RequestId request = {});
+    [[nodiscard]] static Asked key_of(const EntryBody& body, RequestId request);
+    void serve();
+    std::optional<Outcome> serve(Pending& pending);
+    std::optional<Outcome> serve(Pending& pending, const StartPool& request);
+    std::optional<Outcome> serve(Pending& pending, const StopPool& request);
+    std::optional<Outcome> serve(Pending& pending, const ClearFailure& request);
+    std::optional<Outcome> serve(Pending& pending, const ConfirmDown& request);
+    std::optional<Outcome> serve(Pending& pending, const Shutdown& request);
+    template <typename E>
+    std::optional<Outcome> serve_entry(const Pending& pending, const E& entry);
+    void entry_returned(const Entry& entry, Outcome outcome);
+    bool prove(NodeId node, Proof proof, const std::string& user);
+    [[nodiscard]] LocalPool* local(std::string_view name);
+    [[nodiscard]] const LocalPool* local(std::string_view name) const;
+    [[nodiscard]] NodeIndex self_index(const AgreedState& agreed) const { return agreed.find(settings_.self); }
+
+    Started settings_;
+    Duration margin_{};  // LM
+    bool started_ = false;
+    TimePoint now_;
+    TimePoint started_at_;
+    Effects* effects_ = nullptr;  // of the step that runs
+
+    Phase phase_ = Phase::idle;
+    Exchange exchange_;
+    bool has_state_ = false;
+    AgreedState agreed_;
+    std::uint64_t hash_ = 0;
+    AgreedState next_;           // what an entry or a configuration makes of it, while closes are on their way
+    Entry next_entry_;
+    Outcome next_outcome_ = Outcome::applied;
+    bool next_hold_ = false;
+    bool next_same_ = false;
+    std::deque<Ordered> queue_;  // delivered, and waiting for those closes
+    std::vector<Entry> replay_;  // delivered since our Hello while a snapshot is due
+    std::vector<NodeId> resyncing_;
+    bool hello_delivered_ = false;  // ours, while resyncing
+    bool snapshot_sent_ = false;
+
+    Peers peers_;
+    Barrier barrier_;
+    Holding holding_;
+    std::array<TimePoint, 2> deadlines_{};
+    Tag membership_lease_since_;  // the electorate for which every voter was seen not to count leases any more
+    TimePoint hold_until_;
+    bool out_ = true;
+    bool muted_ = true;
+    Outing outing_;
+    Tag joined_at_;
+    bool joined_ = false;
+    NodeMask opened_past_ = 0;
+    TimePoint opened_past_since_;
+
+    std::vector<LocalPool> pools_;
+    std::vector<Pending> pending_;
+    std::vector<Asked> asked_;
+    std::vector<Proven> proven_;
+    std::vector<LastSeen> seen_;
+    bool shutting_down_ = false;
+    bool left_last_ = false;  // our Leave was refused: there is nobody else
+
+    TimePoint next_beat_;
+    TimePoint retry_close_at_;
+    bool beat_now_ = false;
+    bool dirty_ = true;      // something changed that may let a slot open
+    bool resynced_ = false;
+    bool status_due_ = false;
+    Status published_;
+    std::array<std::uint64_t, static_cast<std::size_t>(Refusal::count_)> refused_{};
+};
+
+}  // namespace buoy::core

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What this node may hold and for how long: rules 2, 4, 5 and 6, and the policies of design 4.3.
+#include <algorithm>
+#include <bit>
+
+#include "service/core/fault.hpp"
+#include "service/core/ownership.hpp"
+
+namespace buoy::core {
+
+Peers::Self Ownership::standing() const {
+    const bool primary = phase_ == Phase::primary || phase_ == Phase::applying;
+    return {has_state_ ? self_index(agreed_) : no_index, primary, agreed_.tag, settings_.incarnation, settings_.lease,
+            margin_};
+}
+
+std::uint64_t Ownership::entry_of(const Tag& tag) const {
+    // An entry of an older ring is behind everyone who is in this one.
+    return tag.ring == agreed_.tag.ring ? tag.entries : 0;
+}
+
+bool Ownership::two_node_survivor() const {
+    return phase_ == Phase::exchanging && exchange_.complete_without_primary() && exchange_.quorate() && has_state_ &&
+           std::popcount(agreed_.electorate()) == 2 && self_index(agreed_) != no_index;
+}
+
+// A pool for which a node's absence is proof enough.
+bool Ownership::absence_suffices(const AgreedState& agreed, const Pool& pool) const {
+    return pool.config.on_loss == OnLoss::unsafe ||
+           (fault(Fault::two_node_unfenced) && std::popcount(agreed.electorate()) == 2);
+}
+
+bool Ownership::counts_as_silent(const AgreedState& agreed, const Pool& pool, NodeIndex who, NodeMask known) const {
+    if (absence_suffices(agreed, pool)) {
+        if (agreed.voters[who].lost) return true;
+        if (two_node_survivor() && !exchange_.is_member(agreed.voters[who].id)) return true;
+    }
+    return agreed.leases_count && !agreed.waits_for_fencing(pool) && has(known, who);
+}
+
+bool Ownership::may_be_here(const AgreedState& agreed, const Pool& pool) const {
+    const NodeIndex self = self_index(agreed);
+    if (self == no_index || !has(agreed.eligible(pool), self)) return false;
+    const LocalPool* here = local(pool.config.name);
+    if (here == nullptr) return false;
+    // A pool that stops goes on until the others have been told, so that they can take over at once.
+    return !here->stopping || (!out_ && (phase_ == Phase::primary || phase_ == Phase::applying));
+}
+
+// The first half of rule 4: everyone before us in the list is silent, as far as the policy asks.
+bool Ownership::first_in_line(const AgreedState& agreed, const Pool& pool, std::uint32_t slot, NodeMask known) const {
+    const NodeIndex self = self_index(agreed);
+    for (const NodeIndex who : pool.list(slot)) {
+        if (who == self || fault(Fault::order)) return true;
+        if (!counts_as_silent(agreed, pool, who, known)) return false;
+    }
+    return false;
+}
+
+std::vector<SlotId> Ownership::to_close(const AgreedState& agreed, NodeMask known, bool leaving) const {
+    std::vector<SlotId> out;
+    PoolId last;
+    const Pool* pool = nullptr;
+    bool here = false;
+    holding_.for_each_passing([&](SlotId s) {
+        if (s.pool != last) {
+            last = s.pool;
+            pool = agreed.pool(s.pool);
+            here = pool != nullptr && may_be_here(agreed, *pool);
+        }
+        if (leaving || !here || !first_in_line(agreed, *pool, s.index, known)) out.push_back(s);
+    });
+    return out;
+}
+
+void Ownership::close(std::vector<SlotId> slots) {
+    if (slots.empty()) return;
+    status_due_ = true;
+    emit(holding_.close(std::move(slots)));
+}
+
+// Rule 6: everything closes, at once by the gate's deadline and for good by the Close.
+void Ownership::leave() {
+    out_ = true;
+    ++outing_.count;
+    opened_past_ = 0;
+    shut_gates();
+    if (holding_.any_passing()) close(holding_.passing());
+    status_due_ = true;
+}
+
+// Rule 7: what a restart forgets, and a node whose state was overtaken must.
+void Ownership::blank() {
+    peers_.blank(now_);
+    muted_ = !fault(Fault::mute);
+    joined_ = false;
+    membership_lease_since_ = {};
+}
+
+void Ownership::set_deadline(Lease lease, TimePoint deadline) {
+    TimePoint& ours = deadlines_[static_cast<std::size_t>(lease)];
+    if (ours == deadline) return;
+    if (ours <= now_ && deadline > now_) dirty_ = true;
+    ours = deadline;
+    emit(SetGateDeadline{lease, deadline});
+}
+
+void Ownership::shut_gates() {
+    set_deadline(Lease::echoes, {});
+    set_deadline(Lease::membership, {});
+}
+
+// Rule 2.
+void Ownership::renew_echoes() {
+    const Peers::Self self = standing();
+    if (out_ || !has_state_ || self.index == no_index || holding_.close_failed()) return;
+    const TimePoint vouched = peers_.vouched(now_, agreed_, self);
+    if (vouched == TimePoint::min()) return;
+    const TimePoint until = vouched + settings_.lease;
+    if (until > deadline(Lease::echoes)) set_deadline(Lease::echoes, until);
+}
+
+bool Ownership::membership_holds() const {
+    if (out_ || !has_state_ || !exchange_.quorate() || holding_.close_failed()) return false;
+    const NodeIndex self = self_index(agreed_);
+    if (self == no_index || agreed_.voters[self].lost) return false;
+    return phase_ == Phase::primary || phase_ == Phase::applying || two_node_survivor();
+}
+
+// The lease of pools whose slots wait for fencing: nobody takes them from a node that is not proven silent, so that its
+// membership of the configuration is enough.
+void Ownership::renew_membership() {
+    if (!membership_holds()) return;
+    const TimePoint until = now_ + settings_.lease;
+    if (until > deadline(Lease::membership)) set_deadline(Lease::membership, until);
+    // With two voters or one, pools with on_loss=auto are such pools too; but only once every voter has been seen to
+    // know it, for one that does not may still take silence for proof.
+    if (agreed_.leases_count || std::popcount(agreed_.electorate()) > 2) return;
+    if (phase_ == Phase::primary && barrier_.all(voters_entry())) membership_lease_since_ = agreed_.voters_changed;
+    if (membership_lease_since_ == agreed_.voters_changed && until > deadline(Lease::echoes))
+        set_deadline(Lease::echoes, until);
+}
+
+bool Ownership::lease_live(const Pool& pool) const {
+    return deadline(pool.config.on_loss == OnLoss::fenced ? Lease::membership : Lease::echoes) > now_;
+}
+
+// The second half of rule 4. Where a node holds on without echoes, a majority that knows of the entry is no proof that
+// it does: there everyone has to have reported it.
+bool Ownership::barrier_passed(const Pool& pool, std::uint32_t slot) const {
+    if (phase_ != Phase::primary) return true;
+    const std::uint64_t entry = std::max<std::uint64_t>(pool.changed[slot], voters_entry());
+    if (agreed_.waits_for_fencing(pool)) return barrier_.all(entry) || fault(Fault::barrier);
+    if (absence_suffices(agreed_, pool) &&
+        peers_.reported_by_all(agreed_, standing(), agreed_.electorate() & ~agreed_.lost()) >=
+            static_cast<std::int64_t>(entry))
+        return true;
+    return barrier_.passed(entry);
+}
+
+void Ownership::open_slots() {
+    if (phase_ == Phase::applying || phase_ == Phase::installing || !queue_.empty()) return;
+    dirty_ = false;
+    if (!has_state_ || out_ || now_ < hold_until_ || !exchange_.quorate() || holding_.close_failed()) return;
+    const bool alone = two_node_survivor();
+    if (phase_ != Phase::primary && !alone) return;
+    std::vector<SlotId> slots;
+    for (const Pool& pool : agreed_.pools) {
+        if (alone && !absence_suffices(agreed_, pool)) continue;
+        open_in(pool, slots);
+    }
+    if (slots.empty()) return;
+    status_due_ = true;
+    emit(holding_.open(std::move(slots)));
+}
+
+void Ownership::open_in(const Pool& pool, std::vector<SlotId>& slots) {
+    if (!lease_live(pool) || !may_be_here(agreed_, pool)) return;
+    const LocalPool* here = local(pool.config.name);
+    if (here->stopping || here->failed_open || here->no_carrier) return;
+    const auto* states = holding_.of_pool(pool.id);
+    const NodeMask known = peers_.known();
+    const NodeIndex self = self_index(agreed_);
+    for (std::uint32_t s = 0; s < pool.config.slots; ++s) {
+        if (states != nullptr && s < states->size() && (*states)[s] != Holding::State::shut) continue;
+        if (!first_in_line(agreed_, pool, s, known) || !barrier_passed(pool, s)) continue;
+        slots.push_back({pool.id, s});
+        for (const NodeIndex who : pool.list(s)) {
+            if (who == self) break;
+            if (opened_past_ == 0) opened_past_since_ = now_;
+            opened_past_ |= bit(who);
+        }
+    }
+}
+
+}  // namespace buoy::core

@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/simulation/cluster.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "service/core/invariants.hpp"
+
+namespace buoy::simulation {
+
+using core::Event;
+using core::Fault;
+
+Cluster::Cluster(const Schedule& schedule, Recorder recorder) : schedule_(schedule), recorder_(std::move(recorder)) {
+    pool_ = {"web", 42, schedule_.slots, schedule_.on_loss, schedule_.rebalance};
+    calm_at_ = 2 * lease + schedule_.chaos_beats * beat;
+    machines_.resize(schedule_.nodes);
+    for (std::uint32_t i = 0; i < schedule_.nodes; ++i) {
+        Machine& m = machines_[i];
+        m.offset = static_cast<std::int64_t>(hash(1, i) % 1'000'000'000'000);
+        m.drift_ppm = static_cast<std::int64_t>(hash(2, i) % 48'000) - 24'000;
+    }
+}
+
+std::uint64_t Cluster::hash(std::uint64_t a, std::uint64_t b, std::uint64_t c) const {
+    std::uint64_t x = schedule_.seed * 0x9e3779b97f4a7c15ULL + a * 0xbf58476d1ce4e5b9ULL + b * 0x94d049bb133111ebULL + c;
+    for (int i = 0; i < 2; ++i) {
+        x ^= x >> 30;
+        x *= 0xbf58476d1ce4e5b9ULL;
+        x ^= x >> 27;
+        x *= 0x94d049bb133111ebULL;
+    }
+    return x ^ x >> 31;
+}
+
+Instant Cluster::between(Instant least, Instant most, std::uint64_t salt) const {
+    return least + static_cast<Instant>(hash(salt, 3) % static_cast<std::uint64_t>(most - least + 1));
+}
+
+void Cluster::at(Instant when, Tick what, std::uint32_t node, std::uint32_t arg) {
+    queue_.push({std::max(when, now_), ++numbers_, what, static_cast<std::uint8_t>(node),
+                 node < machines_.size() ? machines_[node].epoch : 0, arg});
+}
+
+TimePoint Cluster::local(const Machine& m, Instant t) const {
+    return TimePoint(Duration(m.offset + t + t / 1000 * m.drift_ppm / 1000));
+}
+
+Instant Cluster::true_time(const Machine& m, TimePoint local) const {
+    const std::int64_t l = local.time_since_epoch().count() - m.offset;
+    Instant t = l / 1000 * 1'000'000 / (1'000'000 + m.drift_ppm) * 1000;
+    while (this->local(m, t) < local) t += 1000;
+    return t;
+}
+
+Outcome Cluster::run() {
+    std::uint32_t all = 0;
+    for (std::uint32_t i = 0; i < machines_.size(); ++i) {
+        all |= 1U << i;
+        Machine& m = machines_[i];
+        m.alive = true;
+        m.incarnation = 1;
+        m.core = std::make_unique<core::Ownership>();
+    }
+    new_ring(all);
+    for (std::uint32_t i = 0; i < machines_.size(); ++i)
+        step(i, core::Started{id(i), {1}, Duration(beat), Duration(lease), {pool_}});
+    for (std::uint32_t k = 0; k < schedule_.actions.size(); ++k) at(schedule_.actions[k].at, Tick::act, 255, k);
+    at(calm_at_, Tick::calm, 255);
+    at(calm_at_ + 14 * lease, Tick::stop, 255);
+    while (!over_ && !queue_.empty()) {
+        const Happening h = queue_.top();
+        queue_.pop();
+        now_ = h.at;
+        happen(h);
+    }
+    return outcome_;
+}
+
+void Cluster::happen(const Happening& h) {
+    if (h.node < machines_.size()) {
+        Machine& m = machines_[h.node];
+        const bool for_daemon = h.what != Tick::start;
+        if (for_daemon && h.epoch != m.epoch) {
+            if (h.what == Tick::beat) --flying_[h.arg].readers;
+            return;
+        }
+        if (for_daemon && h.what != Tick::gate && now_ < m.busy_until) return at(m.busy_until, h.what, h.node, h.arg);
+    }
+    switch (h.what) {
+        case Tick::pump: machines_[h.node].pumping = false; return pump(h.node);
+        case Tick::quorum: return tell_quorum(h.node);
+        case Tick::timer:
+            if (machines_[h.node].timer == h.arg) step(h.node, core::TimerFired{});
+            return;
+        case Tick::beat: {
+            step(h.node, flying_[h.arg].beat);
+            if (--flying_[h.arg].readers == 0) free_flights_.push_back(h.arg);
+            return;
+        }
+        case Tick::resume: return carry_out(h.node);
+        case Tick::gate: return work_gate(h.node);
+        case Tick::act: return act(schedule_.actions[h.arg]);
+        case Tick::reform: return reform(h.arg != 0);
+        case Tick::start:
+            if (h.arg == 1) {
+                die(h.node, false);
+                return at(now_ + lease / 4, Tick::start, h.node);
+            }
+            return start(h.node);
+        case Tick::fencing:
+        case Tick::request: {
+            const Event event = events_[h.arg];
+            return step(h.node, event);
+        }
+        case Tick::heal:
+            for (Machine& m : machines_) m.group = 0;
+            return reform(false);
+        case Tick::calm: return make_calm();
+        case Tick::check: {
+            std::string why;
+            if (covered(&why)) {
+                all_covered_ = true;
+                outcome_.covered_after = now_ - calm_at_;
+                over_ = true;
+            } else {
+                at(now_ + beat, Tick::check, 255);
+            }
+            return;
+        }
+        case Tick::stop: {
+            std::string why;
+            if (!covered(&why)) breach("not covered long after things became calm: " + why);
+            over_ = true;
+            return;
+        }
+    }
+}
+
+void Cluster::step(std::uint32_t i, const Event& event) {
+    Machine& m = machines_[i];
+    if (!m.alive) return;
+    ++outcome_.steps;
+    const TimePoint at = local(m, now_);
+    core::Effects effects = m.core->step(at, event);
+    if (recorder_) recorder_(i, at, &event, nullptr);
+    for (std::size_t k = 0; k < effects.size(); ++k) {
+        if (recorder_) recorder_(i, at, nullptr, &effects[k]);
+        m.todo.push_back(std::move(effects[k]));
+    }
+    if (m.core->has_state() && m.core->agreed().tag != m.tag) check_state(i);
+    if (!m.todo.empty()) carry_out(i);
+}
+
+void Cluster::carry_out(std::uint32_t i) {
+    Machine& m = machines_[i];
+    const std::uint32_t epoch = m.epoch;
+    while (!m.todo.empty() && m.epoch == epoch && m.alive) {
+        if (now_ < m.busy_until) return at(m.busy_until, Tick::resume, i);
+        if (m.stall_before == 0) {
+            m.stall_before = UINT32_MAX;
+            m.busy_until = now_ + m.stall_span;
+            return at(m.busy_until, Tick::resume, i);
+        }
+        if (m.stall_before != UINT32_MAX) --m.stall_before;
+        if (!calm() && now_ > 2 * lease && one_in(schedule_.stalls, ++salts_)) {
+            m.busy_until = now_ + between(beat / 10, lease, salts_);
+            return at(m.busy_until, Tick::resume, i);
+        }
+        core::Effect effect = std::move(m.todo.front());
+        m.todo.pop_front();
+        carry_out(i, effect);
+    }
+}
+
+void Cluster::carry_out(std::uint32_t i, core::Effect& effect) {
+    Machine& m = machines_[i];
+    if (auto* timer = std::get_if<core::ArmTimer>(&effect)) {
+        at(true_time(m, timer->at), Tick::timer, i, ++m.timer);
+    } else if (auto* deadline = std::get_if<core::SetGateDeadline>(&effect)) {
+        TimePoint& ours = m.deadlines[static_cast<std::size_t>(deadline->lease)];
+        const bool was_live = local(m, now_) < ours;
+        ours = deadline->deadline;
+        if (!was_live && local(m, now_) < ours) check_exclusive(i);
+    } else if (std::holds_alternative<core::Close>(effect) || std::holds_alternative<core::Open>(effect)) {
+        // The gate's work takes its time, and is done in the order in which it was asked for.
+        const std::uint64_t salt = ++salts_;
+        const Instant takes = calm() ? beat / 100 : between(beat / 100, one_in(20, salt) ? lease : beat / 5, salt + 1);
+        m.gate_free_at = std::max(m.gate_free_at, now_) + takes;
+        at(m.gate_free_at, Tick::gate, i);
+        m.gate_orders.push_back({std::move(effect), m.gate_free_at});
+    } else if (auto* message = std::get_if<core::Multicast>(&effect)) {
+        if (auto* entry = std::get_if<core::Entry>(&message->message)) {
+            if (auto* rejoin = std::get_if<core::Rejoin>(&entry->body)) m.last_rejoin = *rejoin;
+            multicast(i, core::EntryDelivered{std::move(*entry)});
+        } else if (auto* hello = std::get_if<core::Hello>(&message->message)) {
+            multicast(i, core::HelloDelivered{std::move(*hello)});
+        } else {
+            multicast(i, core::SnapshotDelivered{std::get<core::Snapshot>(std::move(message->message))});
+        }
+    } else if (auto* beat = std::get_if<core::SendBeat>(&effect)) {
+        send(i, beat->beat);
+    }
+}
+
+void Cluster::work_gate(std::uint32_t i) {
+    Machine& m = machines_[i];
+    if (m.gate_orders.empty()) return;
+    const core::Effect effect = std::move(m.gate_orders.front().effect);
+    m.gate_orders.pop_front();
+    core::EffectId done;
+    std::vector<SlotId> failed;
+    if (const auto* close = std::get_if<core::Close>(&effect)) {
+        done = close->id;
+        if (now_ < m.close_fails_until) {
+            failed = close->slots;
+            if (close->everything) failed.push_back({});
+        } else if (close->everything) {
+            m.gate.clear();
+        } else {
+            for (const SlotId s : close->slots) {
+                auto& bits = m.gate[s.pool.value];
+                if (s.index < bits.size()) bits[s.index] = false;
+            }
+        }
+    } else {
+        const auto& open = std::get<core::Open>(effect);
+        done = open.id;
+        outcome_.opens += open.slots.size();
+        for (const SlotId s : open.slots) {
+            if (now_ < m.open_fails_until) {
+                failed.push_back(s);
+                continue;
+            }
+            auto& bits = m.gate[s.pool.value];
+            bits.resize(schedule_.slots, false);
+            bits[s.index] = true;
+            check_exclusive(i, s.index);
+        }
+    }
+    events_.push_back(failed.empty() ? Event(core::EffectDone{done}) : Event(core::EffectFailed{done, failed, "made to fail"}));
+    at(now_ + between(1000, beat / 50, ++salts_), Tick::request, i, static_cast<std::uint32_t>(events_.size() - 1));
+}
+
+void Cluster::send(std::uint32_t i, const core::Beat& sent) {
+    ++outcome_.beats;
+    std::uint32_t flight = 0;
+    if (free_flights_.empty()) {
+        flight = static_cast<std::uint32_t>(flying_.size());
+        flying_.push_back({core::BeatReceived{sent}, 0});
+    } else {
+        flight = free_flights_.back();
+        free_flights_.pop_back();
+        std::get<core::BeatReceived>(flying_[flight].beat).beat = sent;
+    }
+    Flying& f = flying_[flight];
+    f.readers = 0;
+    const bool noise = !calm() && now_ > 2 * lease;
+    for (std::uint32_t j = 0; j < machines_.size(); ++j) {
+        if (j == i || !machines_[j].alive) continue;
+        const std::uint64_t salt = hash(static_cast<std::uint64_t>(now_), i, j);
+        if (now_ < cut_until_[i][j] || (noise && one_in(schedule_.lossy, salt))) continue;
+        const bool late = noise && one_in(schedule_.slow, salt + 1);
+        ++f.readers;
+        at(now_ + between(beat / 200, late ? 3 * lease : beat / 10, salt), Tick::beat, j, flight);
+    }
+    if (f.readers == 0) free_flights_.push_back(flight);
+}
+
+void Cluster::multicast(std::uint32_t i, Event event) {
+    ++outcome_.multicasts;
+    Machine& m = machines_[i];
+    if (m.legs.empty()) return;
+    // What is sent while the ring breaks goes out in the next one.
+    Configuration& c = configurations_[m.legs.back().configuration];
+    c.log.push_back({i, m.epoch, std::make_shared<const Event>(std::move(event))});
+    for (std::uint32_t j = 0; j < machines_.size(); ++j)
+        if (c.members >> j & 1) wake(j);
+}
+
+void Cluster::wake(std::uint32_t i) {
+    Machine& m = machines_[i];
+    if (!m.alive || m.pumping) return;
+    m.pumping = true;
+    const bool slow = !calm() && schedule_.sluggish == i + 1 && one_in(3, ++salts_);
+    at(now_ + between(beat / 200, slow ? lease : beat / 20, ++salts_), Tick::pump, i);
+}
+
+void Cluster::pump(std::uint32_t i) {
+    Machine& m = machines_[i];
+    if (!m.alive || m.legs.empty()) return;
+    const Leg leg = m.legs.front();
+    const Configuration& c = configurations_[leg.configuration];
+    const std::size_t limit = std::min(leg.cut, c.log.size());
+    if (m.delivered < limit) {
+        const auto event = c.log[m.delivered++].event;
+        if (m.delivered < limit || m.legs.size() > 1) wake(i);
+        return step(i, *event);
+    }
+    if (m.legs.size() == 1) return;
+    const std::size_t before = m.legs.front().configuration;
+    m.legs.erase(m.legs.begin());
+    m.delivered = 0;
+    wake(i);
+    enter(i, m.legs.front().configuration, before);
+}
+
+void Cluster::enter(std::uint32_t i, std::size_t configuration, std::size_t before) {
+    const Configuration& c = configurations_[configuration];
+    core::ConfigurationChanged event;
+    event.ring = c.ring;
+    for (std::uint32_t j = 0; j < machines_.size(); ++j) {
+        const bool is = c.members >> j & 1;
+        const bool was = before != SIZE_MAX && configurations_[before].members >> j & 1;
+        const bool again = is && was && c.epochs[j] != configurations_[before].epochs[j];
+        if (is) event.members.push_back(id(j));
+        if (is && (!was || again)) event.joined.push_back(id(j));
+        if (was && (!is || again)) event.left.push_back({id(j), core::Departed::node_down});
+    }
+    step(i, event);
+}
+
+std::size_t Cluster::configure(const Ring& ring, std::uint32_t members, bool process_change) {
+    const std::size_t number = configurations_.size();
+    Configuration c;
+    c.ring = ring.id;
+    c.members = members;
+    c.process_change = process_change;
+    std::uint32_t alive = 0;
+    for (std::uint32_t j = 0; j < machines_.size(); ++j) {
+        c.epochs[j] = machines_[j].epoch;
+        if (members >> j & 1 && machines_[j].alive) alive |= 1U << j;
+        if (machines_[j].ghost && ring.nodes >> j & 1) c.members |= 1U << j;
+    }
+    std::uint32_t done = 0;
+    for (std::uint32_t i = 0; i < machines_.size(); ++i) {
+        if (!(alive >> i & 1) || done >> i & 1) continue;
+        if (machines_[i].legs.empty()) {
+            done |= 1U << i;
+            continue;
+        }
+        // Those who come from the same configuration deliver the same of it; the rest of what they sent comes along.
+        const std::size_t old = machines_[i].legs.back().configuration;
+        std::uint32_t together = 0;
+        std::size_t least = 0;
+        for (std::uint32_t j = i; j < machines_.size(); ++j) {
+            if (!(alive >> j & 1) || machines_[j].legs.empty() || machines_[j].legs.back().configuration != old) continue;
+            together |= 1U << j;
+            if (machines_[j].legs.size() == 1) least = std::max(least, machines_[j].delivered);
+        }
+        done |= together;
+        const auto& log = configurations_[old].log;
+        const std::size_t cut = process_change ? log.size() : least + hash(++salts_, 5) % (log.size() - least + 1);
+        for (std::size_t k = cut; k < log.size(); ++k)
+            if (together >> log[k].sender & 1 && machines_[log[k].sender].epoch == log[k].epoch) c.log.push_back(log[k]);
+        for (std::uint32_t j = i; j < machines_.size(); ++j)
+            if (together >> j & 1) machines_[j].legs.back().cut = cut;
+    }
+    configurations_.push_back(std::move(c));
+    for (std::uint32_t j = 0; j < machines_.size(); ++j) {
+        if (!(alive >> j & 1)) continue;
+        Machine& m = machines_[j];
+        const bool first = m.legs.empty();
+        m.legs.push_back({number, SIZE_MAX});
+        if (first) {
+            // A daemon that has just joined: it gets its first configuration like a message.
+            m.legs.insert(m.legs.begin(), {0, 0});
+            m.delivered = 0;
+        }
+        wake(j);
+    }
+    return number;
+}
+
+void Cluster::new_ring(std::uint32_t nodes) {
+    Ring ring;
+    ring.nodes = nodes;
+    ring.id = {++ring_seq_ * 4, id(static_cast<std::uint32_t>(std::countr_zero(nodes)))};
+    rings_.push_back(ring);
+    std::uint32_t members = 0;
+    for (std::uint32_t j = 0; j < machines_.size(); ++j) {
+        if (!(nodes >> j & 1)) continue;
+        machines_[j].ring = rings_.size() - 1;
+        if (machines_[j].alive) members |= 1U << j;
+        if (nodes == (1U << machines_.size()) - 1) machines_[j].must_see_all = false;
+        at(now_ + between(1000, calm() ? beat / 10 : lease / 2, ++salts_), Tick::quorum, j);
+    }
+    if (configurations_.empty()) configurations_.push_back({});  // the one nobody is in, where new daemons come from
+    configure(ring, members, false);
+}
+
+void Cluster::tell_quorum(std::uint32_t i) {
+    Machine& m = machines_[i];
+    if (!m.powered || !m.alive) return;
+    const Ring& ring = rings_[m.ring];
+    if (ring.id.seq < m.quorum_seen) return;
+    m.quorum_seen = ring.id.seq;
+    core::QuorumChanged event;
+    event.ring = ring.id;
+    const auto count = static_cast<std::size_t>(std::popcount(ring.nodes));
+    event.two_node = machines_.size() == 2 || schedule_.lenient;
+    event.quorate = schedule_.lenient || 2 * count > machines_.size() || (machines_.size() == 2 && !m.must_see_all);
+    for (std::uint32_t j = 0; j < machines_.size(); ++j)
+        if (ring.nodes >> j & 1) event.nodes.push_back(id(j));
+    step(i, event);
+}
+
+// Corosync forms new rings where the nodes that see each other are no longer those of their ring.
+void Cluster::reform(bool force) {
+    std::map<int, std::uint32_t> groups;
+    for (std::uint32_t j = 0; j < machines_.size(); ++j)
+        if (machines_[j].powered) groups[machines_[j].group] |= 1U << j;
+    for (const auto& [group, nodes] : groups) {
+        const Machine& first = machines_[static_cast<std::size_t>(std::countr_zero(nodes))];
+        bool same = rings_[first.ring].nodes == nodes;
+        for (std::uint32_t j = 0; j < machines_.size(); ++j)
+            if (nodes >> j & 1 && machines_[j].ring != first.ring) same = false;
+        if (!same || force) new_ring(nodes);
+    }
+}
+
+void Cluster::start(std::uint32_t i) {
+    Machine& m = machines_[i];
+    if (m.alive) return;
+    const bool booted = !m.powered;
+    if (booted) {
+        m.powered = true;
+        m.must_see_all = machines_.size() == 2;
+        m.offset = static_cast<std::int64_t>(hash(++salts_, 9) % 1'000'000'000) - now_;
+        reform(true);
+    }
+    m.ghost = false;
+    m.alive = true;
+    ++m.epoch;
+    ++m.incarnation;
+    m.core = std::make_unique<core::Ownership>();
+    m.legs.clear();
+    m.todo.clear();
+    m.gate_orders.clear();
+    m.gate_free_at = 0;
+    m.pumping = false;
+    m.busy_until = 0;
+    m.stall_before = UINT32_MAX;
+    m.delivered = 0;
+    m.quorum_seen = 0;
+    m.tag = {};
+    core::Started event{id(i), {m.incarnation}, Duration(beat), Duration(lease), {}};
+    if (!booted) event.pools.push_back(pool_);
+    step(i, event);
+    if (booted) request(i, core::StartPool{pool_});
+    if (now_ < m.no_carrier_until) request(i, core::ClearFailure{"web"});
+    std::uint32_t members = 1U << i;
+    for (std::uint32_t j = 0; j < machines_.size(); ++j)
+        if (machines_[j].alive && machines_[j].ring == m.ring) members |= 1U << j;
+    configure(rings_[m.ring], members, true);
+    at(now_ + between(1000, beat, ++salts_), Tick::quorum, i);
+    if (now_ < m.no_carrier_until) {
+        events_.push_back(core::CarrierChanged{"web", false});
+        at(now_ + beat / 50, Tick::request, i, static_cast<std::uint32_t>(events_.size() - 1));
+    }
+}
+
+// The daemon dies. Its gate, in the kernel, does not.
+void Cluster::die(std::uint32_t i, bool ghost) {
+    Machine& m = machines_[i];
+    if (!m.alive) return;
+    m.alive = false;
+    m.ghost = ghost;
+    ++m.epoch;
+    m.core.reset();
+    std::uint32_t members = 0;
+    for (std::uint32_t j = 0; j < machines_.size(); ++j)
+        if (machines_[j].alive && machines_[j].ring == m.ring) members |= 1U << j;
+    if (m.powered && !ghost && members != 0) configure(rings_[m.ring], members, true);
+}
+
+void Cluster::power_off(std::uint32_t i) {
+    Machine& m = machines_[i];
+    if (!m.powered) return;
+    m.powered = false;
+    die(i, false);
+    m.gate.clear();
+    m.deadlines = {};
+    at(now_ + between(lease / 5, 3 * lease, ++salts_), Tick::reform, 255);
+}
+
+void Cluster::make_calm() {
+    for (auto& row : cut_until_) row.fill(0);
+    for (std::uint32_t i = 0; i < machines_.size(); ++i) {
+        Machine& m = machines_[i];
+        m.group = 0;
+        m.busy_until = std::min(m.busy_until, now_ + beat);
+        m.open_fails_until = m.close_fails_until = 0;
+    }
+    for (std::uint32_t i = 0; i < machines_.size(); ++i) {
+        start(i);
+        request(i, core::ClearFailure{"web"});
+        request(i, core::StartPool{pool_});
+    }
+    for (std::uint32_t i = 0; i < machines_.size(); ++i) request(0, core::Drain{id(i), false});
+    reform(true);
+    at(now_ + beat, Tick::check, 255);
+}
+
+bool Cluster::passes(std::uint32_t i, std::uint32_t slot) const {
+    const Machine& m = machines_[i];
+    const auto lease_of = schedule_.on_loss == core::OnLoss::fenced ? core::Lease::membership : core::Lease::echoes;
+    if (!m.powered || local(m, now_) >= m.deadlines[static_cast<std::size_t>(lease_of)]) return false;
+    return std::ranges::any_of(m.gate, [&](const auto& pool) { return slot < pool.second.size() && pool.second[slot]; });
+}
+
+void Cluster::check_exclusive(std::uint32_t opener) {
+    for (std::uint32_t s = 0; s < schedule_.slots; ++s)
+        if (passes(opener, s)) check_exclusive(opener, s);
+}
+
+void Cluster::check_exclusive(std::uint32_t opener, std::uint32_t slot) {
+    if (!passes(opener, slot)) return;
+    for (std::uint32_t j = 0; j < machines_.size(); ++j) {
+        if (j == opener || !passes(j, slot)) continue;
+        // Who asks for on_loss=unsafe gets what it says, but never within one agreed state.
+        if (schedule_.on_loss == core::OnLoss::unsafe && (machines_[j].tag != machines_[opener].tag)) continue;
+        breach("slot " + std::to_string(slot) + " is passed by nodes " + std::to_string(j) + " and " +
+               std::to_string(opener));
+    }
+}
+
+void Cluster::check_state(std::uint32_t i) {
+    Machine& m = machines_[i];
+    m.tag = m.core->agreed().tag;
+    ++outcome_.entries;
+    const auto [known, fresh] = hashes_.emplace(m.tag, m.core->agreed_hash());
+    if (!fresh && known->second != m.core->agreed_hash())
+        breach("node " + std::to_string(i) + " has another state than others had at the same tag");
+    if (hash(++salts_, 11) % 8 == 0) core::Invariants::hold(*m.core);
+}
+
+bool Cluster::covered(std::string* why) const {
+    std::uint32_t carriers = 0;
+    for (const Machine& m : machines_) carriers += now_ >= m.no_carrier_until;
+    if (carriers == 0) return true;
+    for (std::uint32_t s = 0; s < schedule_.slots; ++s) {
+        std::uint32_t holders = 0;
+        for (std::uint32_t i = 0; i < machines_.size(); ++i)
+            holders += passes(i, s) && now_ >= machines_[i].no_carrier_until;
+        if (holders != 1) {
+            *why = "slot " + std::to_string(s) + " has " + std::to_string(holders) + " holders";
+            return false;
+        }
+    }
+    return true;
+}
+
+void Cluster::breach(const std::string& what) {
+    if (!outcome_.ok) return;
+    outcome_.ok = false;
+    outcome_.breach = what + " at " + std::to_string(now_ / 1'000'000) + " ms";
+    outcome_.breach_at = now_;
+    over_ = true;
+}
+
+}  // namespace buoy::simulation

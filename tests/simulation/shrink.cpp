@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/simulation/shrink.hpp"
+
+#include <algorithm>
+
+namespace buoy::simulation {
+
+Outcome run(const Schedule& schedule, core::Fault fault) {
+    core::injected_fault = fault;
+    Outcome outcome = Cluster(schedule).run();
+    core::injected_fault = core::Fault::none;
+    return outcome;
+}
+
+namespace {
+
+bool breaks(const Schedule& s, core::Fault fault) { return !run(s, fault).ok; }
+
+bool drop_actions(Schedule& s, core::Fault fault) {
+    bool any = false;
+    for (std::size_t chunk = std::max<std::size_t>(1, s.actions.size() / 2); chunk > 0; chunk /= 2) {
+        for (std::size_t from = 0; from < s.actions.size();) {
+            Schedule t = s;
+            const auto first = t.actions.begin() + static_cast<std::ptrdiff_t>(from);
+            t.actions.erase(first, first + static_cast<std::ptrdiff_t>(std::min(chunk, t.actions.size() - from)));
+            if (breaks(t, fault)) {
+                s = std::move(t);
+                any = true;
+            } else {
+                from += chunk;
+            }
+        }
+    }
+    return any;
+}
+
+bool try_change(Schedule& s, core::Fault fault, void (*change)(Schedule&)) {
+    Schedule t = s;
+    change(t);
+    if (t == s || !breaks(t, fault)) return false;
+    s = std::move(t);
+    return true;
+}
+
+}  // namespace
+
+Schedule shrink(Schedule s, core::Fault fault) {
+    bool again = true;
+    while (again) {
+        again = drop_actions(s, fault);
+        for (const auto change : std::initializer_list<void (*)(Schedule&)>{
+                 [](Schedule& t) { t.slow = 0; }, [](Schedule& t) { t.lossy = 0; }, [](Schedule& t) { t.stalls = 0; },
+                 [](Schedule& t) { t.sluggish = 0; }, [](Schedule& t) { t.slots = 1; },
+                 [](Schedule& t) { t.nodes = std::max(2U, t.nodes - 1); }})
+            again = try_change(s, fault, change) || again;
+    }
+    return s;
+}
+
+}  // namespace buoy::simulation

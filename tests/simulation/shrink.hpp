@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "service/core/fault.hpp"
+#include "tests/simulation/cluster.hpp"
+
+namespace buoy::simulation {
+
+/// Runs a schedule with a rule removed, or with all of them.
+Outcome run(const Schedule& schedule, core::Fault fault = core::Fault::none);
+
+/// A schedule that still breaks, with as few actions and as little noise as could be found by leaving things out.
+Schedule shrink(Schedule schedule, core::Fault fault);
+
+/// What every node saw and did in a run, one line for each event and effect.
+std::string journal_of(const Schedule& schedule, core::Fault fault);
+
+}  // namespace buoy::simulation
