@@ -46,12 +46,8 @@ struct Announce {
     bool operator==(const Announce&) const = default;
 };
 
-/// Which of a node's two leases a pool hangs on. `echoes`: pools with on_loss auto or unsafe. `membership`: fenced.
-enum class Lease : std::uint8_t { echoes, membership };
-
-/// The gates of the pools on this lease shut at `deadline`, in boot-clock time, whatever else happens.
+/// All gates of this node shut at `deadline`, in boot-clock time, whatever else happens.
 struct SetGateDeadline {
-    Lease lease = Lease::echoes;
     TimePoint deadline;
     bool operator==(const SetGateDeadline&) const = default;
 };

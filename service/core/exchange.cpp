@@ -57,6 +57,8 @@ const Hello* Exchange::hello_of(NodeId node) const {
 
 bool Exchange::take(const Hello& hello) {
     if (!fresh(hello.sender, hello.ring, hello.together)) return false;
+    // Who joined late has counted fewer changes; no number may be used twice in a ring.
+    change_ = std::max(change_, hello.change);
     std::erase_if(hellos_, [&](const Hello& h) { return h.sender == hello.sender; });
     hellos_.push_back(hello);
     return true;
@@ -114,8 +116,9 @@ const std::optional<Decision>& Exchange::decide() {
         if (hello_of(voter.node)->has_state || fault(Fault::remember)) ++with_state;
     }
     const bool majority = with_state >= voters / 2 + 1;
+    // Where every voter is here, but none has its state any more, another member's is as good as a cold start's.
     const bool all = here == voters;
-    if (!fault(Fault::primary) && (with_state == 0 || !(majority || all))) return decision_;
+    if (!fault(Fault::primary) && !majority && !all) return decision_;
     d.hold = !majority && !fault(Fault::hold);
     d.keeper = newest->sender;
     d.newest = newest->tag;

@@ -14,14 +14,11 @@ void Invariants::hold_cheaply(const Ownership& node) {
     if (!node.started_) return;
     const bool blocked = node.phase_ == Phase::applying || node.phase_ == Phase::installing;
     check(!node.out_ || !node.holding_.any_passing(), "who is out holds nothing");
-    check(!node.out_ || (node.deadline(Lease::echoes) <= node.now_ && node.deadline(Lease::membership) <= node.now_),
-          "who is out has no lease");
+    check(!node.out_ || node.deadline_ <= node.now_, "who is out has no lease");
     check(node.has_state_ || node.out_, "who has no state is out");
     check(node.queue_.empty() || blocked, "the order is worked off unless closes are on their way");
     check(!blocked || node.holding_.closing(), "an entry waits only for closes");
-    check(node.deadline(Lease::echoes) <= node.now_ + node.settings_.lease &&
-              node.deadline(Lease::membership) <= node.now_ + node.settings_.lease,
-          "no lease ends later than a lease from now");
+    check(node.deadline_ <= node.now_ + node.settings_.lease, "no lease ends later than a lease from now");
     check(node.asked_.size() <= 64 && node.pending_.size() <= max_requests, "what waits is bounded");
     check(node.phase_ != Phase::primary || node.has_state_, "a primary configuration has given its members a state");
 }

@@ -32,8 +32,7 @@ void Ownership::on(const Started& event) {
     outing_ = {event.incarnation, 1};
     started_at_ = now_;
     // Nothing is known of what an earlier run opened, so all of it goes, and the gate is shut until then.
-    emit(SetGateDeadline{Lease::echoes, {}});
-    emit(SetGateDeadline{Lease::membership, {}});
+    emit(SetGateDeadline{});
     emit(holding_.close_everything());
     muted_ = !fault(Fault::mute);
     next_beat_ = now_ + settings_.beat;
@@ -44,7 +43,6 @@ void Ownership::on(const Started& event) {
 void Ownership::on(const TimerFired&) {
     dirty_ = true;
     if (holding_.close_failed() && now_ >= retry_close_at_) emit(holding_.close_again());
-    renew_membership();
     react();
     if (now_ >= next_beat_) {
         beat_now_ = true;
@@ -88,8 +86,8 @@ void Ownership::on(const BeatReceived& event) {
     if (peers_.is_old(from, beat)) return refuse(Refusal::old);
     const Peers::News news = peers_.receive(now_, agreed_, standing(), from, beat);
     if (news == Peers::News::none) return;
-    const bool was_live = deadline(Lease::echoes) > now_;
-    renew_echoes();
+    const bool was_live = deadline_ > now_;
+    renew();
     if (news != Peers::News::reports && was_live) return;
     dirty_ = true;
     react();
@@ -129,7 +127,6 @@ void Ownership::answered(EffectId id, const std::vector<SlotId>& failed) {
             // A gate that does not obey must run into its deadline.
             retry_close_at_ = now_ + settings_.beat;
             if (!out_) leave();
-            shut_gates();
             break;
     }
     dirty_ = true;
@@ -175,9 +172,10 @@ void Ownership::react() {
             peers_.update_barrier(now_, agreed_, self, barrier_);
             if (muted_ && joined_ && (barrier_.passed(entry_of(joined_at_)) || fault(Fault::mute_wait))) muted_ = false;
             if (peers_.count_condemned(agreed_, self)) dirty_ = status_due_ = true;
+            if (!agreed_.leases_count && barrier_.all(voters_entry())) no_leases_since_ = agreed_.voters_changed;
             if (phase_ == Phase::primary && peers_.diverged(agreed_, self, hash_)) resync();
         }
-        renew_echoes();
+        renew();
     }
     serve();
     ask();

@@ -48,7 +48,7 @@ class Ownership {
     [[nodiscard]] std::uint64_t agreed_hash() const { return hash_; }
     [[nodiscard]] const Holding& holding() const { return holding_; }
     [[nodiscard]] const Peers& peers() const { return peers_; }
-    [[nodiscard]] TimePoint deadline(Lease lease) const { return deadlines_[static_cast<std::size_t>(lease)]; }
+    [[nodiscard]] TimePoint deadline() const { return deadline_; }
     [[nodiscard]] NodeId self() const { return settings_.self; }
     /// How often messages were dropped for this reason.
     [[nodiscard]] std::uint64_t refused(Refusal reason) const { return refused_[static_cast<std::size_t>(reason)]; }
@@ -145,13 +145,10 @@ class Ownership {
     void close(std::vector<SlotId> slots);
     void leave();
     void blank();
-    void renew_echoes();
-    void renew_membership();
-    void set_deadline(Lease lease, TimePoint deadline);
-    void shut_gates();
+    void renew();
+    void set_deadline(TimePoint deadline);
     [[nodiscard]] bool membership_holds() const;
     [[nodiscard]] bool two_node_survivor() const;
-    [[nodiscard]] bool lease_live(const Pool& pool) const;
     [[nodiscard]] bool barrier_passed(const Pool& pool, std::uint32_t slot) const;
     [[nodiscard]] std::uint64_t entry_of(const Tag& tag) const;
     [[nodiscard]] std::uint64_t voters_entry() const { return entry_of(agreed_.voters_changed); }
@@ -206,8 +203,8 @@ class Ownership {
     Peers peers_;
     Barrier barrier_;
     Holding holding_;
-    std::array<TimePoint, 2> deadlines_{};
-    Tag membership_lease_since_;  // the electorate for which every voter was seen not to count leases any more
+    TimePoint deadline_;
+    Tag no_leases_since_;  // the electorate of which every voter was seen not to take silence for proof any more
     TimePoint hold_until_;
     bool out_ = true;
     bool muted_ = true;

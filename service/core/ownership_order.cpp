@@ -204,7 +204,6 @@ void Ownership::commit_entry() {
     }
     if (was_in && !is_in(agreed_, self) && !out_) leave();
     if (fault(Fault::persist)) peers_.stop_condemning();
-    renew_membership();
     if (next_entry_.sender == settings_.self) entry_returned(next_entry_, next_outcome_);
 }
 
@@ -226,7 +225,6 @@ void Ownership::commit_install() {
     if (next_hold_) hold_until_ = now_ + margin_ + Duration{1};
     if (!out_ && !is_in(agreed_, self_index(agreed_))) leave();
     std::erase_if(proven_, [this](const Proven& p) { return exchange_.is_member(p.who.node); });
-    renew_membership();
     if (resynced) {
         hello_delivered_ = false;
         queue_.insert(queue_.begin(), replay_.begin(), replay_.end());

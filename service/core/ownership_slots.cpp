@@ -84,7 +84,7 @@ void Ownership::leave() {
     out_ = true;
     ++outing_.count;
     opened_past_ = 0;
-    shut_gates();
+    set_deadline({});
     if (holding_.any_passing()) close(holding_.passing());
     status_due_ = true;
 }
@@ -94,74 +94,53 @@ void Ownership::blank() {
     peers_.blank(now_);
     muted_ = !fault(Fault::mute);
     joined_ = false;
-    membership_lease_since_ = {};
+    no_leases_since_ = {};
 }
 
-void Ownership::set_deadline(Lease lease, TimePoint deadline) {
-    TimePoint& ours = deadlines_[static_cast<std::size_t>(lease)];
-    if (ours == deadline) return;
-    if (ours <= now_ && deadline > now_) dirty_ = true;
-    ours = deadline;
-    emit(SetGateDeadline{lease, deadline});
+void Ownership::set_deadline(TimePoint deadline) {
+    if (deadline_ == deadline) return;
+    if (deadline_ <= now_ && deadline > now_) dirty_ = true;
+    deadline_ = deadline;
+    emit(SetGateDeadline{deadline});
 }
 
-void Ownership::shut_gates() {
-    set_deadline(Lease::echoes, {});
-    set_deadline(Lease::membership, {});
-}
-
-// Rule 2.
-void Ownership::renew_echoes() {
+// The lease: rule 2, and for the two of a two-node cluster their membership.
+void Ownership::renew() {
     const Peers::Self self = standing();
     if (out_ || !has_state_ || self.index == no_index || holding_.close_failed()) return;
-    const TimePoint vouched = peers_.vouched(now_, agreed_, self);
-    if (vouched == TimePoint::min()) return;
-    const TimePoint until = vouched + settings_.lease;
-    if (until > deadline(Lease::echoes)) set_deadline(Lease::echoes, until);
+    TimePoint until = deadline_;
+    if (const TimePoint vouched = peers_.vouched(now_, agreed_, self); vouched != TimePoint::min())
+        until = std::max(until, vouched + settings_.lease);
+    if (membership_holds()) until = now_ + settings_.lease;
+    if (until > deadline_) set_deadline(until);
 }
 
+// Of two nodes neither takes anything from the other without proof of its silence, so that a node may go on without
+// the other's echo - once both have been seen to know that they are two, for who does not may still count leases.
 bool Ownership::membership_holds() const {
-    if (out_ || !has_state_ || !exchange_.quorate() || holding_.close_failed()) return false;
-    const NodeIndex self = self_index(agreed_);
-    if (self == no_index || agreed_.voters[self].lost) return false;
+    if (!exchange_.quorate() || !exchange_.last_quorum().two_node || agreed_.leases_count) return false;
+    if (std::popcount(agreed_.electorate()) > 2 || agreed_.lost() >> self_index(agreed_) & 1) return false;
+    if (no_leases_since_ != agreed_.voters_changed) return false;
     return phase_ == Phase::primary || phase_ == Phase::applying || two_node_survivor();
 }
 
-// The lease of pools whose slots wait for fencing: nobody takes them from a node that is not proven silent, so that its
-// membership of the configuration is enough.
-void Ownership::renew_membership() {
-    if (!membership_holds()) return;
-    const TimePoint until = now_ + settings_.lease;
-    if (until > deadline(Lease::membership)) set_deadline(Lease::membership, until);
-    // With two voters or one, pools with on_loss=auto are such pools too; but only once every voter has been seen to
-    // know it, for one that does not may still take silence for proof.
-    if (agreed_.leases_count || std::popcount(agreed_.electorate()) > 2) return;
-    if (phase_ == Phase::primary && barrier_.all(voters_entry())) membership_lease_since_ = agreed_.voters_changed;
-    if (membership_lease_since_ == agreed_.voters_changed && until > deadline(Lease::echoes))
-        set_deadline(Lease::echoes, until);
-}
-
-bool Ownership::lease_live(const Pool& pool) const {
-    return deadline(pool.config.on_loss == OnLoss::fenced ? Lease::membership : Lease::echoes) > now_;
-}
-
-// The second half of rule 4. Where a node holds on without echoes, a majority that knows of the entry is no proof that
-// it does: there everyone has to have reported it.
+// The second half of rule 4. Where a node may hold on without echoes, a majority that knows of the entry is no proof
+// that it does: there everyone has to have reported it.
 bool Ownership::barrier_passed(const Pool& pool, std::uint32_t slot) const {
     if (phase_ != Phase::primary) return true;
     const std::uint64_t entry = std::max<std::uint64_t>(pool.changed[slot], voters_entry());
-    if (agreed_.waits_for_fencing(pool)) return barrier_.all(entry) || fault(Fault::barrier);
     if (absence_suffices(agreed_, pool) &&
         peers_.reported_by_all(agreed_, standing(), agreed_.electorate() & ~agreed_.lost()) >=
             static_cast<std::int64_t>(entry))
         return true;
+    if (!agreed_.leases_count) return barrier_.all(entry) || fault(Fault::barrier);
     return barrier_.passed(entry);
 }
 
 void Ownership::open_slots() {
     if (phase_ == Phase::applying || phase_ == Phase::installing || !queue_.empty()) return;
     dirty_ = false;
-    if (!has_state_ || out_ || now_ < hold_until_ || !exchange_.quorate() || holding_.close_failed()) return;
+    if (!has_state_ || out_ || now_ < hold_until_ || deadline_ <= now_ || !exchange_.quorate() || holding_.close_failed()) return;
     const bool alone = two_node_survivor();
     if (phase_ != Phase::primary && !alone) return;
     std::vector<SlotId> slots;
@@ -175,7 +154,7 @@ void Ownership::open_slots() {
 }
 
 void Ownership::open_in(const Pool& pool, std::vector<SlotId>& slots) {
-    if (!lease_live(pool) || !may_be_here(agreed_, pool)) return;
+    if (!may_be_here(agreed_, pool)) return;
     const LocalPool* here = local(pool.config.name);
     if (here->stopping || here->failed_open || here->no_carrier) return;
     const auto* states = holding_.of_pool(pool.id);

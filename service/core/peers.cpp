@@ -175,7 +175,9 @@ bool Peers::condemned_ourselves(const AgreedState& agreed, const Self& self, con
         if (peers_[j].tag.ring == since.ring && peers_[j].tag.entries < since.entries) continue;
         ++votes;
     }
-    return votes >= agreed.majority();
+    // So many that the others are no majority: no lease can be had from them any more (with an even number of voters
+    // that is one vote short of a majority that condemns).
+    return votes > std::popcount(agreed.electorate()) - agreed.majority();
 }
 
 TimePoint Peers::vouched(TimePoint now, const AgreedState& agreed, const Self& self) const {

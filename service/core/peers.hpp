@@ -71,7 +71,8 @@ class Peers {
     [[nodiscard]] TimePoint next_silence(TimePoint now, const AgreedState& agreed, const Self& self) const;
     /// Looks again for whom a majority condemns. True when that has become more.
     bool count_condemned(const AgreedState& agreed, const Self& self);
-    /// Whether a majority reports to condemn us, of those that have applied `since` where they are on its ring.
+    /// Whether so many report to condemn us that the rest is no majority; counted are those that have applied `since`,
+    /// where they are on its ring.
     [[nodiscard]] bool condemned_ourselves(const AgreedState& agreed, const Self& self, const Tag& since) const;
     /// When, in our own time, a majority of the voters last vouched for us; the least time where it never did.
     [[nodiscard]] TimePoint vouched(TimePoint now, const AgreedState& agreed, const Self& self) const;

@@ -178,10 +178,9 @@ void Cluster::carry_out(std::uint32_t i, core::Effect& effect) {
     if (auto* timer = std::get_if<core::ArmTimer>(&effect)) {
         at(true_time(m, timer->at), Tick::timer, i, ++m.timer);
     } else if (auto* deadline = std::get_if<core::SetGateDeadline>(&effect)) {
-        TimePoint& ours = m.deadlines[static_cast<std::size_t>(deadline->lease)];
-        const bool was_live = local(m, now_) < ours;
-        ours = deadline->deadline;
-        if (!was_live && local(m, now_) < ours) check_exclusive(i);
+        const bool was_live = local(m, now_) < m.deadline;
+        m.deadline = deadline->deadline;
+        if (!was_live && local(m, now_) < m.deadline) check_exclusive(i);
     } else if (std::holds_alternative<core::Close>(effect) || std::holds_alternative<core::Open>(effect)) {
         // The gate's work takes its time, and is done in the order in which it was asked for.
         const std::uint64_t salt = ++salts_;
@@ -480,7 +479,7 @@ void Cluster::power_off(std::uint32_t i) {
     m.powered = false;
     die(i, false);
     m.gate.clear();
-    m.deadlines = {};
+    m.deadline = {};
     at(now_ + between(lease / 5, 3 * lease, ++salts_), Tick::reform, 255);
 }
 
@@ -504,9 +503,16 @@ void Cluster::make_calm() {
 
 bool Cluster::passes(std::uint32_t i, std::uint32_t slot) const {
     const Machine& m = machines_[i];
-    const auto lease_of = schedule_.on_loss == core::OnLoss::fenced ? core::Lease::membership : core::Lease::echoes;
-    if (!m.powered || local(m, now_) >= m.deadlines[static_cast<std::size_t>(lease_of)]) return false;
+    if (!m.powered || local(m, now_) >= m.deadline) return false;
     return std::ranges::any_of(m.gate, [&](const auto& pool) { return slot < pool.second.size() && pool.second[slot]; });
+}
+
+// Whether both are in one primary configuration, and as far in it.
+bool Cluster::agree(std::uint32_t a, std::uint32_t b) const {
+    const auto primary = [&](std::uint32_t i) {
+        return machines_[i].alive && machines_[i].core->phase() == core::Ownership::Phase::primary;
+    };
+    return primary(a) && primary(b) && machines_[a].tag == machines_[b].tag;
 }
 
 void Cluster::check_exclusive(std::uint32_t opener) {
@@ -519,7 +525,7 @@ void Cluster::check_exclusive(std::uint32_t opener, std::uint32_t slot) {
     for (std::uint32_t j = 0; j < machines_.size(); ++j) {
         if (j == opener || !passes(j, slot)) continue;
         // Who asks for on_loss=unsafe gets what it says, but never within one agreed state.
-        if (schedule_.on_loss == core::OnLoss::unsafe && (machines_[j].tag != machines_[opener].tag)) continue;
+        if (schedule_.on_loss == core::OnLoss::unsafe && !agree(j, opener)) continue;
         breach("slot " + std::to_string(slot) + " is passed by nodes " + std::to_string(j) + " and " +
                std::to_string(opener));
     }
@@ -529,6 +535,10 @@ void Cluster::check_state(std::uint32_t i) {
     Machine& m = machines_[i];
     m.tag = m.core->agreed().tag;
     ++outcome_.entries;
+    // A cold start begins with nothing, in a ring that others may have been primary in before they all forgot it.
+    if (m.tag.entries == 0 && m.core->agreed().electorate() == 0 &&
+        std::ranges::none_of(machines_, [&](const Machine& o) { return &o != &m && o.alive && o.tag.ring == m.tag.ring; }))
+        std::erase_if(hashes_, [&](const auto& known) { return known.first.ring == m.tag.ring; });
     const auto [known, fresh] = hashes_.emplace(m.tag, m.core->agreed_hash());
     if (!fresh && known->second != m.core->agreed_hash())
         breach("node " + std::to_string(i) + " has another state than others had at the same tag");

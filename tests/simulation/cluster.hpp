@@ -91,7 +91,7 @@ class Cluster {
         std::deque<GateOrder> gate_orders;
         Instant gate_free_at = 0;
         std::map<std::uint32_t, std::vector<bool>> gate;  // by pool id: slots
-        std::array<TimePoint, 2> deadlines{};
+        TimePoint deadline;
         Instant no_carrier_until = 0;
         Instant open_fails_until = 0;
         Instant close_fails_until = 0;
@@ -144,6 +144,7 @@ class Cluster {
     void make_calm();
     bool passes(std::uint32_t i, std::uint32_t slot) const;
     void check_exclusive(std::uint32_t opener, std::uint32_t slot);
+    bool agree(std::uint32_t a, std::uint32_t b) const;
     void check_exclusive(std::uint32_t opener);
     void check_state(std::uint32_t i);
     bool covered(std::string* why) const;

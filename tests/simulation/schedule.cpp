@@ -130,7 +130,7 @@ bool from_text(const std::string& text, Schedule& s) {
         if (!begun) {
             std::string word;
             words >> word;
-            if (word != "schedule") return false;
+            if (word != "schedule") continue;
             std::uint64_t value[11] = {};
             for (auto& v : value) {
                 words >> word;
