@@ -33,10 +33,11 @@ struct CorosyncRing {
 };
 
 /// One configuration of the daemons' group: the ring, and which of the group's changes within that ring, since
-/// daemons come and go on a ring that stays. All zero is no configuration.
+/// daemons come and go on a ring that stays. Changes are numbered from where the first member's incarnation says, so
+/// that a group whose members have all forgotten the ring does not number them alike. All zero is no configuration.
 struct RingId {
     CorosyncRing ring;
-    std::uint32_t change = 0;
+    std::uint64_t change = 0;
     constexpr auto operator<=>(const RingId&) const = default;
 };
 

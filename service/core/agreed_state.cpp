@@ -412,7 +412,8 @@ class Hasher {
     }
     void add(const Tag& tag) {
         add(tag.ring.ring.seq);
-        add(std::uint64_t{tag.ring.ring.node.value} << 32 | tag.ring.change);
+        add(tag.ring.ring.node.value);
+        add(tag.ring.change);
         add(tag.entries);
     }
     [[nodiscard]] std::uint64_t value() const { return hash_; }

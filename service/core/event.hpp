@@ -28,11 +28,18 @@ struct Departure {
     bool operator==(const Departure&) const = default;
 };
 
+/// A daemon in the group.
+struct Member {
+    NodeId node;
+    std::uint32_t process = 0;  ///< its process id
+    bool operator==(const Member&) const = default;
+};
+
 /// The group changed: once per ring, after the last of Corosync's callbacks for it, and once for each daemon that
 /// comes or goes on a ring that stays. The member list counts; `joined` and `left` differ from node to node.
 struct ConfigurationChanged {
     CorosyncRing ring;
-    std::vector<NodeId> members;
+    std::vector<Member> members;
     std::vector<NodeId> joined;
     std::vector<Departure> left;
     bool operator==(const ConfigurationChanged&) const = default;

@@ -8,9 +8,9 @@
 namespace buoy::core {
 namespace {
 
-std::uint32_t count_of(const std::vector<Together>& together, NodeId node) {
+Together entry_of(const std::vector<Together>& together, NodeId node) {
     const auto found = std::ranges::find(together, node, &Together::node);
-    return found == together.end() ? 0 : found->configurations;
+    return found == together.end() ? Together{} : *found;
 }
 
 bool contains(const std::vector<NodeId>& nodes, NodeId node) {
@@ -19,14 +19,16 @@ bool contains(const std::vector<NodeId>& nodes, NodeId node) {
 
 }  // namespace
 
-void Exchange::begin(const ConfigurationChanged& event, NodeId self) {
+void Exchange::begin(const ConfigurationChanged& event, NodeId self, Incarnation incarnation) {
     const bool same_ring = begun() && event.ring == ring_;
     std::vector<Together> members;
-    for (const NodeId node : event.members) {
-        const bool stayed = same_ring && std::ranges::find(event.left, node, &Departure::node) == event.left.end();
-        members.push_back({node, stayed ? count_of(members_, node) + 1 : 1});
+    for (const Member& m : event.members) {
+        const Together before = entry_of(members_, m.node);
+        const bool stayed = same_ring && before.process == m.process &&
+                            std::ranges::find(event.left, m.node, &Departure::node) == event.left.end();
+        members.push_back({m.node, m.process, stayed ? before.configurations + 1 : 1});
     }
-    change_ = same_ring ? change_ + 1 : 0;
+    change_ = !begun() ? incarnation.value << 16 : same_ring ? change_ + 1 : 0;
     self_ = self;
     ring_ = event.ring;
     members_ = std::move(members);
@@ -35,7 +37,7 @@ void Exchange::begin(const ConfigurationChanged& event, NodeId self) {
 }
 
 bool Exchange::is_member(NodeId node) const {
-    return count_of(members_, node) != 0 && contains(quorum_.nodes, node);
+    return entry_of(members_, node).configurations != 0 && contains(quorum_.nodes, node);
 }
 
 std::vector<NodeId> Exchange::members() const {
@@ -46,8 +48,10 @@ std::vector<NodeId> Exchange::members() const {
 }
 
 bool Exchange::fresh(NodeId sender, const CorosyncRing& ring, const std::vector<Together>& together) const {
-    const std::uint32_t ours = count_of(members_, sender);
-    return ring == ring_ && ours != 0 && ours == count_of(together, self_);
+    const Together theirs = entry_of(members_, sender);
+    const Together ours = entry_of(together, self_);
+    return ring == ring_ && theirs.configurations != 0 && theirs.configurations == ours.configurations &&
+           ours.process == entry_of(members_, self_).process && theirs.process == entry_of(together, sender).process;
 }
 
 const Hello* Exchange::hello_of(NodeId node) const {

@@ -27,7 +27,7 @@ struct Decision {
 class Exchange {
   public:
     /// A new configuration: begins anew. `self` is among its members.
-    void begin(const ConfigurationChanged& event, NodeId self);
+    void begin(const ConfigurationChanged& event, NodeId self, Incarnation incarnation);
     /// The quorum service's word. It counts once it is about the same ring.
     void quorum(const QuorumChanged& event) { quorum_ = event; }
 
@@ -40,7 +40,7 @@ class Exchange {
     [[nodiscard]] bool is_member(NodeId node) const;
     [[nodiscard]] std::vector<NodeId> members() const;
     [[nodiscard]] const CorosyncRing& ring() const { return ring_; }
-    [[nodiscard]] std::uint32_t change() const { return change_; }
+    [[nodiscard]] std::uint64_t change() const { return change_; }
     [[nodiscard]] const std::vector<Together>& together() const { return members_; }
 
     /// Whether a message was sent in this configuration, seen from its sender.
@@ -60,7 +60,7 @@ class Exchange {
 
     NodeId self_;
     CorosyncRing ring_;
-    std::uint32_t change_ = 0;
+    std::uint64_t change_ = 0;
     std::vector<Together> members_;
     QuorumChanged quorum_;
     std::vector<Hello> hellos_;

@@ -14,11 +14,12 @@
 
 namespace buoy::core {
 
-/// In how many configurations of this ring, the present one included, the sender has been together with `node`.
+/// In how many configurations of this ring, the present one included, the sender has been together with this daemon.
 /// Both count from the later one's joining, so that equal numbers mean the same configuration: a message sent
 /// before a change and delivered after it shows by this.
 struct Together {
     NodeId node;
+    std::uint32_t process = 0;  ///< the daemon's process id, as the group tells it
     std::uint32_t configurations = 0;
     bool operator==(const Together&) const = default;
 };
@@ -35,7 +36,7 @@ struct Hello {
     NodeId sender;
     Incarnation incarnation;
     CorosyncRing ring;
-    std::uint32_t change = 0;  ///< the group's changes in this ring, as far as the sender knows
+    std::uint64_t change = 0;  ///< the group's changes in this ring, as far as the sender knows
     std::vector<Together> together;
     bool quorate = false;
     bool two_node = false;  ///< votequorum lets both halves of the cluster be quorate

@@ -146,6 +146,7 @@ class Ownership {
     void leave();
     void blank();
     void renew();
+    void shorten_lease();
     void set_deadline(TimePoint deadline);
     [[nodiscard]] bool membership_holds() const;
     [[nodiscard]] bool two_node_survivor() const;

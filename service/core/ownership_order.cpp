@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The agreed order: configurations, Hellos, snapshots and entries, one after the other (rules 0 and 5 to 9).
 #include <algorithm>
+#include <bit>
 
 #include "service/core/check.hpp"
 #include "service/core/fault.hpp"
@@ -23,14 +24,15 @@ void Ownership::drain() {
 }
 
 void Ownership::process(const ConfigurationChanged& event) {
-    if (std::ranges::find(event.members, settings_.self) == event.members.end()) return refuse(Refusal::contradictory);
-    exchange_.begin(event, settings_.self);
+    if (std::ranges::find(event.members, settings_.self, &Member::node) == event.members.end())
+        return refuse(Refusal::contradictory);
+    exchange_.begin(event, settings_.self, settings_.incarnation);
     phase_ = Phase::exchanging;
     snapshot_sent_ = false;
     asked_.clear();
     replay_.clear();
     resyncing_.clear();
-    for (const NodeId node : event.members) saw(node);
+    for (const Member& m : event.members) saw(m.node);
     status_due_ = true;
     say_hello();
 }
@@ -186,6 +188,9 @@ void Ownership::commit_entry() {
     if (new_voters) {
         if (!fault(Fault::recount)) peers_.recount();
         barrier_.reset();
+        // From three voters on nobody goes on without echoes; what was granted before is cut back before we report it.
+        const bool outgrown = std::popcount(next_.electorate()) <= 2 && std::popcount(agreed_.electorate()) > 2;
+        if (outgrown && !out_) shorten_lease();
     }
     const NodeIndex self = self_index(agreed_);
     const NodeId back = readmitted(next_entry_, next_outcome_);

@@ -115,6 +115,12 @@ void Ownership::renew() {
     if (until > deadline_) set_deadline(until);
 }
 
+void Ownership::shorten_lease() {
+    const TimePoint vouched = peers_.vouched(now_, agreed_, standing());
+    const TimePoint until = vouched == TimePoint::min() ? TimePoint{} : vouched + settings_.lease;
+    if (until < deadline_) set_deadline(until);
+}
+
 // Of two nodes neither takes anything from the other without proof of its silence, so that a node may go on without
 // the other's echo - once both have been seen to know that they are two, for who does not may still count leases.
 bool Ownership::membership_holds() const {

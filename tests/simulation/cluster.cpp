@@ -111,6 +111,12 @@ void Cluster::happen(const Happening& h) {
         case Tick::fencing:
         case Tick::request: {
             const Event event = events_[h.arg];
+            if (const auto* quorum = std::get_if<core::QuorumChanged>(&event);
+                quorum != nullptr && quorum->ring.seq < machines_[h.node].quorum_seen)
+                return;
+            if (const auto* carrier = std::get_if<core::CarrierChanged>(&event);
+                carrier != nullptr && carrier->carrier && now_ < machines_[h.node].no_carrier_until)
+                return;
             return step(h.node, event);
         }
         case Tick::heal:
@@ -312,7 +318,7 @@ void Cluster::enter(std::uint32_t i, std::size_t configuration, std::size_t befo
         const bool is = c.members >> j & 1;
         const bool was = before != SIZE_MAX && configurations_[before].members >> j & 1;
         const bool again = is && was && c.epochs[j] != configurations_[before].epochs[j];
-        if (is) event.members.push_back(id(j));
+        if (is) event.members.push_back({id(j), 1000 + c.epochs[j]});
         if (is && (!was || again)) event.joined.push_back(id(j));
         if (was && (!is || again)) event.left.push_back({id(j), core::Departed::node_down});
     }
