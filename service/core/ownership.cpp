@@ -138,9 +138,12 @@ void Ownership::answered(EffectId id, const std::vector<SlotId>& failed) {
 
 void Ownership::on(const CarrierChanged& event) {
     if (fault(Fault::ignore_carrier)) return;
-    LocalPool* here = local(event.pool);
-    if (here == nullptr || here->no_carrier == !event.carrier) return;
-    here->no_carrier = !event.carrier;
+    if (has_carrier(event.pool) == event.carrier || event.pool.size() > max_name) return;
+    // It is remembered for pools that are not started here yet, too: nobody says it again when they are.
+    if (event.carrier)
+        std::erase(no_carrier_, event.pool);
+    else if (no_carrier_.size() < max_pools)
+        no_carrier_.push_back(event.pool);
     status_due_ = true;
     dirty_ = true;
     react();

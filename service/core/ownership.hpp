@@ -60,7 +60,6 @@ class Ownership {
     struct LocalPool {
         PoolConfig config;
         bool stopping = false;
-        bool no_carrier = false;
         bool failed_open = false;
     };
     struct Pending {
@@ -174,6 +173,7 @@ class Ownership {
     std::optional<Outcome> serve_entry(const Pending& pending, const E& entry);
     void entry_returned(const Entry& entry, Outcome outcome);
     bool prove(NodeId node, Proof proof, const std::string& user);
+    [[nodiscard]] bool has_carrier(std::string_view pool) const;
     [[nodiscard]] LocalPool* local(std::string_view name);
     [[nodiscard]] const LocalPool* local(std::string_view name) const;
     [[nodiscard]] NodeIndex self_index(const AgreedState& agreed) const { return agreed.find(settings_.self); }
@@ -216,6 +216,7 @@ class Ownership {
     TimePoint opened_past_since_;
 
     std::vector<LocalPool> pools_;
+    std::vector<std::string> no_carrier_;  // pools, started here or not, whose interface has none
     std::vector<Pending> pending_;
     std::vector<Asked> asked_;
     std::vector<Proven> proven_;

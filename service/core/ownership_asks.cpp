@@ -20,6 +20,10 @@ Ownership::LocalPool* Ownership::local(std::string_view name) {
     return found == pools_.end() ? nullptr : &*found;
 }
 
+bool Ownership::has_carrier(std::string_view pool) const {
+    return std::ranges::find(no_carrier_, pool) == no_carrier_.end();
+}
+
 const Ownership::LocalPool* Ownership::local(std::string_view name) const {
     return const_cast<Ownership*>(this)->local(name);
 }
@@ -102,8 +106,8 @@ void Ownership::ask_for_pools() {
             order(LeavePool{settings_.self, p.config.name});
             continue;
         }
-        if (here->no_carrier != has(p.no_carrier, self))
-            order(SetAilment{settings_.self, p.config.name, Ailment::no_carrier, here->no_carrier});
+        if (const bool dark = !has_carrier(p.config.name); dark != has(p.no_carrier, self))
+            order(SetAilment{settings_.self, p.config.name, Ailment::no_carrier, dark});
         if (here->failed_open != has(p.failed_open, self))
             order(SetAilment{settings_.self, p.config.name, Ailment::failed_open, here->failed_open});
     }
@@ -153,7 +157,6 @@ void Ownership::entry_returned(const Entry& entry, Outcome outcome) {
 void Ownership::serve() {
     for (std::size_t i = 0; i < pending_.size();) {
         const auto outcome = serve(pending_[i]);
-        pending_[i].begun = true;
         if (!outcome) {
             ++i;
             continue;
@@ -188,12 +191,13 @@ std::optional<Outcome> Ownership::serve(Pending& pending, const StartPool& reque
             request.config.slots > max_slots)
             return Outcome::refused;
         if (here != nullptr && !here->stopping && here->config != request.config) return Outcome::different_config;
-        if (here != nullptr && here->stopping) return Outcome::busy;
+        // The stop that is under way comes first.
+        if (here != nullptr && here->stopping) return std::nullopt;
         if (here == nullptr) {
             if (pools_.size() >= max_pools) return Outcome::full;
             pools_.push_back({request.config});
         }
-        dirty_ = true;
+        pending.begun = dirty_ = true;
         return std::nullopt;
     }
     const NodeIndex self = has_state_ ? self_index(agreed_) : no_index;
@@ -205,6 +209,7 @@ std::optional<Outcome> Ownership::serve(Pending& pending, const StartPool& reque
 std::optional<Outcome> Ownership::serve(Pending& pending, const StopPool& request) {
     LocalPool* here = local(request.pool);
     if (!pending.begun && here != nullptr) here->stopping = true;
+    pending.begun = true;
     const Pool* pool = has_state_ ? agreed_.pool(request.pool) : nullptr;
     const NodeIndex self = has_state_ ? self_index(agreed_) : no_index;
     const bool ordering = !out_ && standing().primary;
@@ -232,7 +237,7 @@ std::optional<Outcome> Ownership::serve(Pending& pending, const ConfirmDown& req
     // Whoever speaks in this configuration is not down, whatever anyone says.
     if (request.node == settings_.self || request.user.size() > max_text || exchange_.is_member(request.node))
         return Outcome::refused;
-    prove(request.node, request.proof, request.user);
+    pending.begun = prove(request.node, request.proof, request.user);
     return std::nullopt;
 }
 

@@ -162,7 +162,7 @@ void Ownership::open_slots() {
 void Ownership::open_in(const Pool& pool, std::vector<SlotId>& slots) {
     if (!may_be_here(agreed_, pool)) return;
     const LocalPool* here = local(pool.config.name);
-    if (here->stopping || here->failed_open || here->no_carrier) return;
+    if (here->stopping || here->failed_open || !has_carrier(pool.config.name)) return;
     const auto* states = holding_.of_pool(pool.id);
     const NodeMask known = peers_.known();
     const NodeIndex self = self_index(agreed_);

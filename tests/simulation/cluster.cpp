@@ -287,7 +287,7 @@ void Cluster::wake(std::uint32_t i) {
     Machine& m = machines_[i];
     if (!m.alive || m.pumping) return;
     m.pumping = true;
-    const bool slow = !calm() && schedule_.sluggish == i + 1 && one_in(3, ++salts_);
+    const bool slow = !calm() && now_ > 2 * lease && schedule_.sluggish == i + 1 && one_in(3, ++salts_);
     at(now_ + between(beat / 200, slow ? lease : beat / 20, ++salts_), Tick::pump, i);
 }
 
@@ -404,7 +404,11 @@ void Cluster::tell_quorum(std::uint32_t i) {
     event.ring = ring.id;
     const auto count = static_cast<std::size_t>(std::popcount(ring.nodes));
     event.two_node = machines_.size() == 2 || schedule_.lenient;
-    event.quorate = schedule_.lenient || 2 * count > machines_.size() || (machines_.size() == 2 && !m.must_see_all);
+    // Leniency is for those who have a state: a half that has none must not begin anew beside one that has.
+    bool lenient = schedule_.lenient && now_ > 2 * lease;
+    for (std::uint32_t j = 0; j < machines_.size(); ++j)
+        if (ring.nodes >> j & 1 && machines_[j].alive && !machines_[j].core->has_state()) lenient = false;
+    event.quorate = lenient || 2 * count > machines_.size() || (machines_.size() == 2 && !m.must_see_all);
     for (std::uint32_t j = 0; j < machines_.size(); ++j)
         if (ring.nodes >> j & 1) event.nodes.push_back(id(j));
     step(i, event);
