@@ -89,6 +89,8 @@ class AgreedState {
     [[nodiscard]] std::uint32_t slots() const;
     /// Over everything above; equal states have equal hashes.
     [[nodiscard]] std::uint64_t hash() const;
+    /// The name of the first invariant that this state breaks, or nullptr. What comes from outside is asked this first.
+    [[nodiscard]] const char* unsound() const;
     bool operator==(const AgreedState&) const = default;
 
   private:

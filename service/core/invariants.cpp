@@ -40,29 +40,54 @@ void Invariants::hold(const Ownership& node) {
 }
 
 void Invariants::hold(const AgreedState& state) {
-    const NodeMask voters = state.electorate();
-    check(state.leases_count ? std::popcount(voters) >= 3 : true, "leases count among three voters or more");
-    check(state.pools.size() <= max_pools && state.slots() <= max_slots, "the state is within its limits");
-    for (NodeIndex i = 0; i < max_nodes; ++i) {
-        check(has(voters, i) || state.voters[i] == Voter{}, "a free place is empty");
-        for (NodeIndex k = 0; k < i; ++k)
-            check(!has(voters, i) || state.voters[k].id != state.voters[i].id, "a voter has one place");
-    }
-    check(std::ranges::is_sorted(state.pools, {}, [](const Pool& p) -> const std::string& { return p.config.name; }),
-          "pools are in the order of their names");
-    for (const Pool& p : state.pools) {
-        check((p.members & ~voters) == 0, "members are voters");
-        check(((p.no_carrier | p.failed_open) & ~p.members) == 0, "only members have ailments");
-        check(p.width == static_cast<std::uint32_t>(std::popcount(p.members)), "a list is as wide as the pool has members");
-        check(p.lists.size() == std::size_t{p.width} * p.config.slots && p.changed.size() == p.config.slots,
-              "every slot has a list");
-        for (std::uint32_t s = 0; s < p.config.slots; ++s) {
-            NodeMask listed = 0;
-            for (const NodeIndex i : p.list(s)) listed |= bit(i);
-            check(listed == p.members, "a list holds every member once");
-            check(p.changed[s] <= state.tag.entries, "no list changed in an entry to come");
+    const char* name = state.unsound();
+    check(name == nullptr, name);
+}
+
+namespace {
+
+const char* unsound(const AgreedState& state, const Pool& p, NodeMask voters) {
+    if ((p.members & ~voters) != 0) return "members are voters";
+    if (((p.no_carrier | p.failed_open) & ~p.members) != 0) return "only members have ailments";
+    if (p.width != static_cast<std::uint32_t>(std::popcount(p.members))) return "a list is as wide as the pool has members";
+    if (p.config.slots > max_slots || p.lists.size() != std::size_t{p.width} * p.config.slots ||
+        p.changed.size() != p.config.slots)
+        return "every slot has a list";
+    if (p.weights.size() > max_nodes || p.pins.size() > p.config.slots) return "weights and pins are bounded";
+    if (std::ranges::any_of(p.weights, [](const Weight& w) { return w.weight > max_weight; })) return "weights are bounded";
+    if (std::ranges::any_of(p.pins, [&](const PinnedSlot& pin) { return pin.slot >= p.config.slots; }))
+        return "a pinned slot is one of the pool's";
+    for (std::uint32_t s = 0; s < p.config.slots; ++s) {
+        NodeMask listed = 0;
+        for (const NodeIndex i : p.list(s)) {
+            if (i >= max_nodes) return "a list holds members";
+            listed |= bit(i);
         }
+        if (listed != p.members) return "a list holds every member once";
+        if (p.changed[s] > state.tag.entries) return "no list changed in an entry to come";
     }
+    return nullptr;
+}
+
+}  // namespace
+
+const char* AgreedState::unsound() const {
+    const NodeMask there = electorate();
+    if (leases_count && std::popcount(there) < 3) return "leases count among three voters or more";
+    if (pools.size() > max_pools) return "the state is within its limits";
+    std::uint64_t all = 0;
+    for (const Pool& p : pools) all += p.config.slots;
+    if (all > max_slots) return "the state is within its limits";
+    for (NodeIndex i = 0; i < max_nodes; ++i) {
+        if (!has(there, i) && voters[i] != Voter{}) return "a free place is empty";
+        for (NodeIndex k = 0; k < i; ++k)
+            if (has(there, i) && voters[k].id == voters[i].id) return "a voter has one place";
+    }
+    for (std::size_t i = 0; i + 1 < pools.size(); ++i)
+        if (pools[i].config.name >= pools[i + 1].config.name) return "pools are in the order of their names";
+    for (const Pool& p : pools)
+        if (const char* name = core::unsound(*this, p, there)) return name;
+    return nullptr;
 }
 
 }  // namespace buoy::core

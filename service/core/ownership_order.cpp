@@ -103,6 +103,7 @@ void Ownership::process(const Snapshot& snapshot) {
     if (fault(Fault::stale_snapshot) && !fresh && phase_ == Phase::exchanging)
         return install(snapshot.state, false, false);
     if (!fresh) return refuse(Refusal::other_ring);
+    if (snapshot.state.unsound() != nullptr) return refuse(Refusal::malformed);
     if (snapshot.to.value != 0) {
         std::erase(resyncing_, snapshot.to);
         if (snapshot.to == settings_.self && phase_ == Phase::resyncing && hello_delivered_)

@@ -457,7 +457,6 @@ void Cluster::start(std::uint32_t i) {
     if (!booted) event.pools.push_back(pool_);
     step(i, event);
     if (booted) request(i, core::StartPool{pool_});
-    if (now_ < m.no_carrier_until) request(i, core::ClearFailure{"web"});
     std::uint32_t members = 1U << i;
     for (std::uint32_t j = 0; j < machines_.size(); ++j)
         if (machines_[j].alive && machines_[j].ring == m.ring) members |= 1U << j;
@@ -466,6 +465,10 @@ void Cluster::start(std::uint32_t i) {
     if (now_ < m.no_carrier_until) {
         events_.push_back(core::CarrierChanged{"web", false});
         at(now_ + beat / 50, Tick::request, i, static_cast<std::uint32_t>(events_.size() - 1));
+        if (m.no_carrier_until != INT64_MAX) {
+            events_.push_back(core::CarrierChanged{"web", true});
+            at(m.no_carrier_until, Tick::request, i, static_cast<std::uint32_t>(events_.size() - 1));
+        }
     }
 }
 
@@ -498,7 +501,6 @@ void Cluster::make_calm() {
     for (std::uint32_t i = 0; i < machines_.size(); ++i) {
         Machine& m = machines_[i];
         m.group = 0;
-        m.busy_until = std::min(m.busy_until, now_ + beat);
         m.open_fails_until = m.close_fails_until = 0;
     }
     for (std::uint32_t i = 0; i < machines_.size(); ++i) {
