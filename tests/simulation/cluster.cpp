@@ -152,6 +152,10 @@ void Cluster::step(std::uint32_t i, const Event& event) {
     if (recorder_) recorder_(i, at, &event, nullptr);
     for (std::size_t k = 0; k < effects.size(); ++k) {
         if (recorder_) recorder_(i, at, nullptr, &effects[k]);
+        const auto* beat = std::get_if<core::SendBeat>(&effects[k]);
+        if (beat != nullptr && !beat->beat.echoes.empty() && m.core->phase() != core::Ownership::Phase::primary &&
+            m.core->phase() != core::Ownership::Phase::applying)
+            breach("node " + std::to_string(i) + " echoes others and is in no primary configuration");
         m.todo.push_back(std::move(effects[k]));
     }
     if (m.core->has_state() && m.core->agreed().tag != m.tag) check_state(i);
@@ -551,10 +555,23 @@ void Cluster::check_state(std::uint32_t i) {
     if (m.tag.entries == 0 && m.core->agreed().electorate() == 0 &&
         std::ranges::none_of(machines_, [&](const Machine& o) { return &o != &m && o.alive && o.tag.ring == m.tag.ring; }))
         std::erase_if(hashes_, [&](const auto& known) { return known.first.ring == m.tag.ring; });
+    if (m.tag.entries == 0) check_primary(i);
     const auto [known, fresh] = hashes_.emplace(m.tag, m.core->agreed_hash());
     if (!fresh && known->second != m.core->agreed_hash())
         breach("node " + std::to_string(i) + " has another state than others had at the same tag");
     if (hash(++salts_, 11) % 8 == 0) core::Invariants::hold(*m.core);
+}
+
+// Rule 0, seen from outside: whoever begins a configuration has the greater part of its voters with it, or all.
+void Cluster::check_primary(std::uint32_t i) {
+    const Machine& m = machines_[i];
+    const core::AgreedState& state = m.core->agreed();
+    const std::uint32_t members = configurations_[m.legs.front().configuration].members;
+    int here = 0;
+    for (const core::Voter& v : state.voters) here += v.id.value != 0 && members >> index(v.id) & 1;
+    const int voters = std::popcount(state.electorate());
+    if (2 * here <= voters && here != voters)
+        breach("node " + std::to_string(i) + " takes a configuration without the greater part of its voters for primary");
 }
 
 bool Cluster::covered(std::string* why) const {

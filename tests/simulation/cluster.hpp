@@ -147,6 +147,7 @@ class Cluster {
     bool agree(std::uint32_t a, std::uint32_t b) const;
     void check_exclusive(std::uint32_t opener);
     void check_state(std::uint32_t i);
+    void check_primary(std::uint32_t i);
     bool covered(std::string* why) const;
     void breach(const std::string& what);
 

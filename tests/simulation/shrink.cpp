@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "service/journal/journal.hpp"
+
 namespace buoy::simulation {
 
 Outcome run(const Schedule& schedule, core::Fault fault) {
@@ -43,6 +45,21 @@ bool try_change(Schedule& s, core::Fault fault, void (*change)(Schedule&)) {
 }
 
 }  // namespace
+
+std::string journal_of(const Schedule& schedule, core::Fault fault, std::uint32_t which) {
+    std::string out;
+    core::injected_fault = fault;
+    Cluster cluster(schedule, [&](std::uint32_t node, TimePoint at, const core::Event* event, const core::Effect* effect) {
+        if (node != which) return;
+        // A daemon that starts again begins a journal of its own.
+        if (event != nullptr && std::holds_alternative<core::Started>(*event)) out.clear();
+        out += event != nullptr ? journal::write(at, *event) : journal::write(*effect);
+        out += '\n';
+    });
+    cluster.run();
+    core::injected_fault = core::Fault::none;
+    return out;
+}
 
 Schedule shrink(Schedule s, core::Fault fault) {
     bool again = true;

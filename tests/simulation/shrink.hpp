@@ -12,7 +12,7 @@ Outcome run(const Schedule& schedule, core::Fault fault = core::Fault::none);
 /// A schedule that still breaks, with as few actions and as little noise as could be found by leaving things out.
 Schedule shrink(Schedule schedule, core::Fault fault);
 
-/// What every node saw and did in a run, one line for each event and effect.
-std::string journal_of(const Schedule& schedule, core::Fault fault);
+/// The journal of a node's last daemon in a run.
+std::string journal_of(const Schedule& schedule, core::Fault fault, std::uint32_t which);
 
 }  // namespace buoy::simulation

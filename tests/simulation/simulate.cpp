@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// simulate --seeds N [--first S] [--nodes 3,5] [--fault NAME] [--threads T] [--show SEED] [--file SCHEDULE]
+// simulate --seeds N [--first S] [--nodes 3,5] [--fault NAME] [--threads T] [--file SCHEDULE [--journal NODE]]
 // Runs schedules against the core until their end; a breach prints its seed and a short schedule that still shows it.
 #include <atomic>
 #include <cstdio>
@@ -24,6 +24,7 @@ struct Options {
     std::uint64_t stop_after = 1;
     bool shrinks = true;
     std::string file;
+    int journal = -1;
     Mix mix;
     core::Fault fault = core::Fault::none;
 };
@@ -38,6 +39,7 @@ bool read_options(int count, char** words, Options& o) {
         else if (name == "--stop-after") o.stop_after = std::stoull(value);
         else if (name == "--shrink") o.shrinks = value != "no";
         else if (name == "--file") o.file = value;
+        else if (name == "--journal") o.journal = std::stoi(value);
         else if (name == "--fault") o.fault = fault_named(value);
         else if (name == "--nodes") {
             o.mix.nodes.clear();
@@ -58,7 +60,7 @@ int main(int count, char** words) {
     Options o;
     if (!read_options(count, words, o)) {
         std::fprintf(stderr, "usage: simulate --seeds N [--first S] [--nodes 3,5] [--threads T] [--fault NAME] "
-                             "[--stop-after BREACHES] [--shrink no] [--file SCHEDULE]\n");
+                             "[--stop-after BREACHES] [--shrink no] [--file SCHEDULE [--journal NODE]]\n");
         return 2;
     }
     if (!o.file.empty()) {
@@ -67,6 +69,10 @@ int main(int count, char** words) {
         text << in.rdbuf();
         Schedule s;
         if (!from_text(text.str(), s)) return 2;
+        if (o.journal >= 0) {
+            std::fputs(journal_of(s, o.fault, static_cast<std::uint32_t>(o.journal)).c_str(), stdout);
+            return 0;
+        }
         const Outcome outcome = run(s, o.fault);
         std::printf("%s\n", outcome.ok ? "holds" : outcome.breach.c_str());
         return outcome.ok ? 0 : 1;

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a cluster does when only one thing goes wrong, measured.
+#include <gtest/gtest.h>
+
+#include "tests/simulation/shrink.hpp"
+
+using namespace buoy;
+using namespace buoy::simulation;
+
+namespace {
+
+Schedule one_action(std::uint32_t nodes, std::uint32_t slots, Kind kind, std::uint32_t a, std::uint32_t b, Instant span) {
+    Schedule s;
+    s.nodes = nodes;
+    s.slots = slots;
+    s.chaos_beats = 60;
+    s.actions.push_back({4 * lease, kind, a, b, span});
+    return s;
+}
+
+// Slots that were opened after the action, over all nodes.
+std::uint64_t opened_after(const Schedule& s) {
+    Schedule without = s;
+    without.actions.clear();
+    const Outcome outcome = Cluster(s).run();
+    EXPECT_TRUE(outcome.ok) << outcome.breach;
+    return outcome.opens - Cluster(without).run().opens;
+}
+
+}  // namespace
+
+TEST(calm, messages_do_not_grow_with_slots) {
+    for (const Kind kind : {Kind::move, Kind::crash, Kind::power_off, Kind::drain, Kind::configure}) {
+        const Outcome few = Cluster(one_action(5, 1, kind, kind == Kind::configure ? 3 : 1, 0, 2 * lease)).run();
+        const Outcome many = Cluster(one_action(5, 2000, kind, kind == Kind::configure ? 3 : 1, 0, 2 * lease)).run();
+        ASSERT_TRUE(few.ok) << few.breach;
+        ASSERT_TRUE(many.ok) << many.breach;
+        // What may differ is who had something to take over, and so to order Lost for: one entry a node.
+        EXPECT_LE(many.multicasts, few.multicasts + 2 * 5) << static_cast<int>(kind);
+    }
+}
+
+TEST(calm, move_moves_one_slot) {
+    Schedule s = one_action(3, 30, Kind::move, 1, 4, 0);
+    s.rebalance = core::Rebalance::never;
+    EXPECT_LE(opened_after(s), 1U);
+    s.rebalance = core::Rebalance::automatic;  // and back, for balance, when the configuration next changes
+    EXPECT_LE(opened_after(s), 2U);
+}
+
+TEST(calm, crash_moves_the_slots_of_the_crashed_node_and_back) {
+    // 30 slots on 3 nodes: 10 go over to the others, and 10 come back with it.
+    EXPECT_LE(opened_after(one_action(3, 30, Kind::power_off, 1, 0, 3 * lease)), 20U);
+}
+
+TEST(calm, equal_seeds_give_equal_runs) {
+    for (std::uint64_t seed = 1; seed < 20; ++seed) {
+        const Outcome a = run(make_schedule(seed));
+        const Outcome b = run(make_schedule(seed));
+        EXPECT_EQ(a.steps, b.steps);
+        EXPECT_EQ(a.multicasts, b.multicasts);
+        EXPECT_EQ(a.opens, b.opens);
+    }
+}
+
+TEST(schedule, text_reads_back_as_itself) {
+    for (std::uint64_t seed = 1; seed < 200; ++seed) {
+        const Schedule s = make_schedule(seed);
+        Schedule back;
+        ASSERT_TRUE(from_text(to_text(s), back));
+        EXPECT_EQ(s, back);
+    }
+}
