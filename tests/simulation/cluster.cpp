@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "service/core/check.hpp"
 #include "service/core/invariants.hpp"
 
 namespace buoy::simulation {
@@ -143,9 +144,25 @@ void Cluster::happen(const Happening& h) {
     }
 }
 
+namespace {
+struct Broken {
+    const char* name;
+};
+}  // namespace
+
 void Cluster::step(std::uint32_t i, const Event& event) {
+    if (!machines_[i].alive) return;
+    core::on_broken = [](const char* name) { throw Broken{name}; };
+    try {
+        step_core(i, event);
+    } catch (const Broken& broken) {
+        breach("node " + std::to_string(i) + " breaks the invariant: " + broken.name);
+    }
+    core::on_broken = nullptr;
+}
+
+void Cluster::step_core(std::uint32_t i, const Event& event) {
     Machine& m = machines_[i];
-    if (!m.alive) return;
     ++outcome_.steps;
     const TimePoint at = local(m, now_);
     core::Effects effects = m.core->step(at, event);
@@ -555,7 +572,7 @@ void Cluster::check_state(std::uint32_t i) {
     if (m.tag.entries == 0 && m.core->agreed().electorate() == 0 &&
         std::ranges::none_of(machines_, [&](const Machine& o) { return &o != &m && o.alive && o.tag.ring == m.tag.ring; }))
         std::erase_if(hashes_, [&](const auto& known) { return known.first.ring == m.tag.ring; });
-    if (m.tag.entries == 0) check_primary(i);
+    if (m.tag.entries == 0 && m.core->phase() == core::Ownership::Phase::primary) check_primary(i);
     const auto [known, fresh] = hashes_.emplace(m.tag, m.core->agreed_hash());
     if (!fresh && known->second != m.core->agreed_hash())
         breach("node " + std::to_string(i) + " has another state than others had at the same tag");

@@ -122,6 +122,7 @@ class Cluster {
 
     void happen(const Happening& h);
     void step(std::uint32_t i, const core::Event& event);
+    void step_core(std::uint32_t i, const core::Event& event);
     void carry_out(std::uint32_t i);
     void carry_out(std::uint32_t i, core::Effect& effect);
     void work_gate(std::uint32_t i);
