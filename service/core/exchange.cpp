@@ -74,12 +74,16 @@ bool Exchange::complete() const {
            std::ranges::all_of(members(), [this](NodeId node) { return hello_of(node) != nullptr; });
 }
 
-// Nobody has a state. Where both halves of a cluster are quorate, one half alone must not begin: the other may be
-// answering for everything it had.
+// Where both halves of a cluster are quorate, one half alone must not begin: the other may be answering for everything
+// it had, or be beginning too.
+bool Exchange::may_begin() const {
+    return members().size() >= 2 || std::ranges::none_of(hellos_, &Hello::two_node);
+}
+
+// Nobody has a state.
 std::optional<Decision> Exchange::cold_start(Decision decision) const {
     const auto present = members();
-    const bool half_is_quorate = std::ranges::any_of(hellos_, &Hello::two_node);
-    if (half_is_quorate && present.size() < 2) return std::nullopt;
+    if (!may_begin()) return std::nullopt;
     decision.cold = decision.hold = decision.snapshot = true;
     decision.keeper = *std::ranges::min_element(present);
     return decision;
@@ -95,6 +99,8 @@ const std::optional<Decision>& Exchange::decide() {
         const Hello& h = *hello_of(node);
         if (!h.quorate) return decision_;
         d.ring.change = std::max(d.ring.change, h.change);
+        // Who takes over a state that others still hold back with has to hold back as well.
+        d.hold = d.hold || (h.holding && !fault(Fault::hold));
         if (!h.has_state) continue;
         if (newest == nullptr || h.tag > newest->tag || (h.tag == newest->tag && h.sender < newest->sender)) newest = &h;
     }
@@ -102,6 +108,8 @@ const std::optional<Decision>& Exchange::decide() {
         decision_ = cold_start(std::move(d));
         return decision_;
     }
+    // A state without voters has only just begun: it says no more than none.
+    if (newest->voters.empty() && !may_begin()) return decision_;
     for (const VoterSeen& voter : newest->voters) {
         const bool said = std::ranges::any_of(present, [&](NodeId node) {
             const Hello& h = *hello_of(node);
@@ -123,7 +131,7 @@ const std::optional<Decision>& Exchange::decide() {
     // Where every voter is here, but none has its state any more, another member's is as good as a cold start's.
     const bool all = here == voters;
     if (!fault(Fault::primary) && !majority && !all) return decision_;
-    d.hold = !majority && !fault(Fault::hold);
+    d.hold = d.hold || (!majority && !fault(Fault::hold));
     d.keeper = newest->sender;
     d.newest = newest->tag;
     d.hash = newest->hash;

@@ -56,6 +56,7 @@ class Exchange {
   private:
     [[nodiscard]] bool complete() const;
     [[nodiscard]] const Hello* hello_of(NodeId node) const;
+    [[nodiscard]] bool may_begin() const;
     [[nodiscard]] std::optional<Decision> cold_start(Decision decision) const;
 
     NodeId self_;

@@ -41,6 +41,7 @@ struct Hello {
     bool quorate = false;
     bool two_node = false;  ///< votequorum lets both halves of the cluster be quorate
     bool has_state = false;
+    bool holding = false;  ///< the sender opens nothing yet, for LM since its state was begun or picked up
     Tag tag;
     std::uint64_t hash = 0;
     std::vector<VoterSeen> voters;

@@ -48,6 +48,7 @@ void Ownership::say_hello() {
     hello.quorate = exchange_.quorate();
     hello.two_node = exchange_.last_quorum().two_node;
     hello.has_state = has_state_;
+    hello.holding = now_ < hold_until_;
     if (has_state_) {
         hello.tag = agreed_.tag;
         hello.hash = hash_;
@@ -77,7 +78,7 @@ void Ownership::process(const Hello& hello) {
     NodeId lowest = settings_.self;
     for (const NodeId node : exchange_.members())
         if (std::ranges::find(resyncing_, node) == resyncing_.end()) lowest = std::min(lowest, node);
-    if (lowest == settings_.self) send_snapshot(agreed_, hello.sender, false);
+    if (lowest == settings_.self) send_snapshot(agreed_, hello.sender, now_ < hold_until_);
 }
 
 void Ownership::decide() {
@@ -107,7 +108,7 @@ void Ownership::process(const Snapshot& snapshot) {
     if (snapshot.to.value != 0) {
         std::erase(resyncing_, snapshot.to);
         if (snapshot.to == settings_.self && phase_ == Phase::resyncing && hello_delivered_)
-            install(snapshot.state, false, false);
+            install(snapshot.state, false, snapshot.hold);
         return;
     }
     const auto& decision = exchange_.decision();

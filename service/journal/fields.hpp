@@ -80,7 +80,8 @@ BUOY_FIELDS(core::Together, "together", BUOY_F(core::Together, node), BUOY_F(cor
 BUOY_FIELDS(core::VoterSeen, "voter_seen", BUOY_F(core::VoterSeen, node), BUOY_F(core::VoterSeen, outing));
 BUOY_FIELDS(core::Hello, "hello", BUOY_F(core::Hello, sender), BUOY_F(core::Hello, incarnation), BUOY_F(core::Hello, ring),
             BUOY_F(core::Hello, change), BUOY_F(core::Hello, together), BUOY_F(core::Hello, quorate),
-            BUOY_F(core::Hello, two_node), BUOY_F(core::Hello, has_state), BUOY_F(core::Hello, tag),
+            BUOY_F(core::Hello, two_node), BUOY_F(core::Hello, has_state), BUOY_F(core::Hello, holding),
+            BUOY_F(core::Hello, tag),
             BUOY_F(core::Hello, hash), BUOY_F(core::Hello, voters), BUOY_F(core::Hello, silent),
             BUOY_F(core::Hello, unknown));
 BUOY_FIELDS(core::Snapshot, "snapshot", BUOY_F(core::Snapshot, sender), BUOY_F(core::Snapshot, ring),

@@ -288,6 +288,7 @@ void write(const core::Hello& from, proto::Hello& to) {
     to.set_quorate(from.quorate);
     to.set_two_node(from.two_node);
     to.set_has_state(from.has_state);
+    to.set_holding(from.holding);
     write(from.tag, *to.mutable_tag());
     to.set_hash(from.hash);
     write_voters(from.voters, *to.mutable_voters());
@@ -302,6 +303,7 @@ bool read(const proto::Hello& from, core::Hello& to) {
     to.quorate = from.quorate();
     to.two_node = from.two_node();
     to.has_state = from.has_state();
+    to.holding = from.holding();
     to.tag = read(from.tag());
     to.hash = from.hash();
     to.unknown = unknown_of(from);

@@ -127,7 +127,7 @@ void Cluster::act_on_members(const Action& a) {
             return at(now_ + a.span, Tick::quorum, n);
         }
         case Kind::replay:
-            if (m.last_rejoin) inject(n, *m.last_rejoin);
+            if (m.last_rejoin) inject(n, m.older_rejoin ? *m.older_rejoin : *m.last_rejoin);
             return;
         default:
             return;

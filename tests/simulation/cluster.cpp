@@ -165,17 +165,18 @@ void Cluster::step_core(std::uint32_t i, const Event& event) {
     Machine& m = machines_[i];
     ++outcome_.steps;
     const TimePoint at = local(m, now_);
+    const bool was_muted = m.core->muted();
+    const bool was_out = m.core->out();
     core::Effects effects = m.core->step(at, event);
     if (recorder_) recorder_(i, at, &event, nullptr);
     for (std::size_t k = 0; k < effects.size(); ++k) {
         if (recorder_) recorder_(i, at, nullptr, &effects[k]);
-        const auto* beat = std::get_if<core::SendBeat>(&effects[k]);
-        if (beat != nullptr && !beat->beat.echoes.empty() && m.core->phase() != core::Ownership::Phase::primary &&
-            m.core->phase() != core::Ownership::Phase::applying)
-            breach("node " + std::to_string(i) + " echoes others and is in no primary configuration");
+        if (const auto* beat = std::get_if<core::SendBeat>(&effects[k])) check_beat(i, beat->beat);
         m.todo.push_back(std::move(effects[k]));
     }
     if (m.core->has_state() && m.core->agreed().tag != m.tag) check_state(i);
+    if (was_out && !m.core->out()) m.rejoined = m.tag;
+    if (was_muted && !m.core->muted()) check_unmuted(i);
     if (!m.todo.empty()) carry_out(i);
 }
 
@@ -217,7 +218,10 @@ void Cluster::carry_out(std::uint32_t i, core::Effect& effect) {
         m.gate_orders.push_back({std::move(effect), m.gate_free_at});
     } else if (auto* message = std::get_if<core::Multicast>(&effect)) {
         if (auto* entry = std::get_if<core::Entry>(&message->message)) {
-            if (auto* rejoin = std::get_if<core::Rejoin>(&entry->body)) m.last_rejoin = *rejoin;
+            if (auto* rejoin = std::get_if<core::Rejoin>(&entry->body)) {
+                if (m.last_rejoin && m.last_rejoin->outing != rejoin->outing) m.older_rejoin = m.last_rejoin;
+                m.last_rejoin = *rejoin;
+            }
             multicast(i, core::EntryDelivered{std::move(*entry)});
         } else if (auto* hello = std::get_if<core::Hello>(&message->message)) {
             multicast(i, core::HelloDelivered{std::move(*hello)});
@@ -474,6 +478,8 @@ void Cluster::start(std::uint32_t i) {
     m.delivered = 0;
     m.quorum_seen = 0;
     m.tag = {};
+    m.voter_since = {};
+    m.outings = {};
     core::Started event{id(i), {m.incarnation}, Duration(beat), Duration(lease), {}};
     if (!booted) event.pools.push_back(pool_);
     step(i, event);
@@ -529,7 +535,11 @@ void Cluster::make_calm() {
         request(i, core::ClearFailure{"web"});
         request(i, core::StartPool{pool_});
     }
-    for (std::uint32_t i = 0; i < machines_.size(); ++i) request(0, core::Drain{id(i), false});
+    // Asked of each node itself and late: a request that came before still waits for a primary configuration.
+    for (std::uint32_t i = 0; i < machines_.size(); ++i) {
+        events_.push_back(core::Requested{{++requests_}, core::Drain{id(i), false}});
+        at(now_ + 4 * lease, Tick::request, i, static_cast<std::uint32_t>(events_.size() - 1));
+    }
     reform(true);
     at(now_ + beat, Tick::check, 255);
 }
@@ -572,11 +582,61 @@ void Cluster::check_state(std::uint32_t i) {
     if (m.tag.entries == 0 && m.core->agreed().electorate() == 0 &&
         std::ranges::none_of(machines_, [&](const Machine& o) { return &o != &m && o.alive && o.tag.ring == m.tag.ring; }))
         std::erase_if(hashes_, [&](const auto& known) { return known.first.ring == m.tag.ring; });
+    reached_[m.tag.ring][i] = static_cast<std::int64_t>(m.tag.entries) + 1;
+    check_voters(i);
     if (m.tag.entries == 0 && m.core->phase() == core::Ownership::Phase::primary) check_primary(i);
     const auto [known, fresh] = hashes_.emplace(m.tag, m.core->agreed_hash());
     if (!fresh && known->second != m.core->agreed_hash())
         breach("node " + std::to_string(i) + " has another state than others had at the same tag");
     if (hash(++salts_, 11) % 8 == 0) core::Invariants::hold(*m.core);
+}
+
+// Rules 3 and 6, seen from outside: since when everyone is a voter, and that no outing counts again.
+void Cluster::check_voters(std::uint32_t i) {
+    Machine& m = machines_[i];
+    const bool fresh = m.tag.entries == 0;
+    for (std::uint32_t j = 0; j < machines_.size(); ++j) {
+        const core::NodeIndex place = m.core->agreed().find(id(j));
+        if (place == core::no_index) {
+            m.voter_since[j].reset();
+            continue;
+        }
+        if (!m.voter_since[j]) m.voter_since[j] = local(m, now_);
+        const Outing outing = m.core->agreed().voters[place].outing;
+        if (!fresh && outing < m.outings[j])
+            breach("node " + std::to_string(j) + " was let in for an outing that was over");
+        m.outings[j] = outing;
+    }
+}
+
+void Cluster::check_beat(std::uint32_t i, const core::Beat& beat) {
+    const Machine& m = machines_[i];
+    const auto phase = m.core->phase();
+    if (!beat.echoes.empty() && phase != core::Ownership::Phase::primary && phase != core::Ownership::Phase::applying)
+        breach("node " + std::to_string(i) + " echoes others and is in no primary configuration");
+    const Duration margin = Duration(lease) + Duration(lease) / 10;
+    for (const NodeId node : beat.condemned) {
+        const auto since = std::max(m.voter_since[i], m.voter_since[index(node)]);
+        if (!since || beat.created - *since <= margin)
+            breach("node " + std::to_string(i) + " condemns " + std::to_string(index(node)) +
+                   " sooner than LM after both became voters");
+    }
+}
+
+// Rule 7, seen from outside: who had forgotten everything echoes again only when a majority has applied its Rejoin.
+void Cluster::check_unmuted(std::uint32_t i) {
+    const Machine& m = machines_[i];
+    if (m.core->out()) return;
+    // Whoever is in a later ring has applied it, too.
+    const std::int64_t wanted = m.rejoined.ring == m.tag.ring ? static_cast<std::int64_t>(m.rejoined.entries) : 0;
+    int have = 0;
+    for (const core::Voter& v : m.core->agreed().voters) {
+        if (v.id.value == 0) continue;
+        const auto reached = reached_.find(m.tag.ring);
+        if (reached != reached_.end() && reached->second[index(v.id)] > wanted) ++have;
+    }
+    if (have < m.core->agreed().majority())
+        breach("node " + std::to_string(i) + " echoes others before a majority has applied its Rejoin");
 }
 
 // Rule 0, seen from outside: whoever begins a configuration has the greater part of its voters with it, or all.

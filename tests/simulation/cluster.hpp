@@ -104,6 +104,10 @@ class Cluster {
         std::uint32_t timer = 0;
         Tag tag;
         std::optional<core::Rejoin> last_rejoin;
+        std::optional<core::Rejoin> older_rejoin;
+        Tag rejoined;  // the entry that let it in
+        std::array<std::optional<TimePoint>, 8> voter_since;  // by node, as this one knows it
+        std::array<Outing, 8> outings;                        // likewise: of the last Rejoin
     };
     struct Ring {
         CorosyncRing id;
@@ -149,6 +153,9 @@ class Cluster {
     void check_exclusive(std::uint32_t opener);
     void check_state(std::uint32_t i);
     void check_primary(std::uint32_t i);
+    void check_voters(std::uint32_t i);
+    void check_beat(std::uint32_t i, const core::Beat& beat);
+    void check_unmuted(std::uint32_t i);
     bool covered(std::string* why) const;
     void breach(const std::string& what);
 
@@ -182,6 +189,7 @@ class Cluster {
         }
     };
     std::unordered_map<Tag, std::uint64_t, TagHash> hashes_;
+    std::map<RingId, std::array<std::int64_t, 8>> reached_;  // per ring: the entries each node has applied, and one more
     Outcome outcome_;
 };
 

@@ -91,7 +91,7 @@ Schedule make_schedule(std::uint64_t seed, const Mix& mix) {
     s.chaos_beats = 15 + dice.roll(45);
     const Instant from = 2 * lease;
     const Instant to = from + s.chaos_beats * beat;
-    const std::uint32_t actions = 2 + dice.roll(4 + s.chaos_beats / 2);
+    const std::uint32_t actions = 2 + dice.roll(4 + (mix.dense ? 3 * s.chaos_beats : s.chaos_beats / 2));
     std::uint32_t crashing = 0;  // in a lenient schedule only one node forgets, or a half could begin from nothing
     for (std::uint32_t i = 0; i < actions; ++i) {
         Action a = make_action(dice, s, mood);

@@ -37,7 +37,7 @@ enum class Kind : std::uint8_t {
     leave,         ///< node a shuts down cleanly; it starts again after `span`
     ghost,         ///< node a's daemon dies and stays in the group's member list
     quorum_flap,   ///< node a is told that it is not quorate, and after `span` that it is
-    replay,        ///< the last Rejoin that node a sent is ordered once more
+    replay,        ///< a Rejoin that node a sent for an earlier outing is ordered once more
     count_,
 };
 
@@ -71,6 +71,7 @@ struct Schedule {
 struct Mix {
     std::vector<std::uint32_t> nodes{3, 3, 3, 4, 5, 7, 2};
     std::uint32_t max_slots = 40;
+    bool dense = false;  ///< several actions a beat, to look for what is rare
 };
 
 /// The schedule of a seed.

@@ -39,6 +39,7 @@ bool read_options(int count, char** words, Options& o) {
         else if (name == "--stop-after") o.stop_after = std::stoull(value);
         else if (name == "--shrink") o.shrinks = value != "no";
         else if (name == "--file") o.file = value;
+        else if (name == "--dense") o.mix.dense = value != "no";
         else if (name == "--journal") o.journal = std::stoi(value);
         else if (name == "--fault") o.fault = fault_named(value);
         else if (name == "--nodes") {
@@ -59,7 +60,7 @@ void print(const Schedule& s, const Outcome& outcome) {
 int main(int count, char** words) {
     Options o;
     if (!read_options(count, words, o)) {
-        std::fprintf(stderr, "usage: simulate --seeds N [--first S] [--nodes 3,5] [--threads T] [--fault NAME] "
+        std::fprintf(stderr, "usage: simulate --seeds N [--first S] [--nodes 3,5] [--threads T] [--dense yes] [--fault NAME] "
                              "[--stop-after BREACHES] [--shrink no] [--file SCHEDULE [--journal NODE]]\n");
         return 2;
     }
