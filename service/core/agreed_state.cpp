@@ -111,6 +111,13 @@ void AgreedState::begin(const RingId& ring, std::span<const NodeId> members, std
     for (Pool& p : pools) std::ranges::fill(p.changed, 0U);
 }
 
+void AgreedState::elect(std::span<const NodeId> nodes) {
+    std::size_t i = 0;
+    for (const NodeId node : nodes)
+        if (i < max_nodes) voters[i++].id = node;
+    voters_changed = tag;
+}
+
 Outcome AgreedState::on(const Move& entry) {
     Pool* p = pool_named(entry.pool);
     if (p == nullptr) return Outcome::no_such_pool;

@@ -76,6 +76,9 @@ class AgreedState {
     /// entries are counted from 0.
     void begin(const RingId& ring, std::span<const NodeId> members, std::span<const NodeId> silent);
 
+    /// Makes these the voters of a state that has none.
+    void elect(std::span<const NodeId> nodes);
+
     [[nodiscard]] NodeIndex find(NodeId node) const;
     [[nodiscard]] NodeMask electorate() const;
     [[nodiscard]] NodeMask lost() const;

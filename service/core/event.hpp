@@ -46,10 +46,12 @@ struct ConfigurationChanged {
 };
 
 /// The quorum service's view. `nodes` are the ring's nodes: a group member that is not among them is a ghost.
+/// `expected` is how many nodes the cluster is made of; with `two_node` both halves of it are quorate.
 struct QuorumChanged {
     CorosyncRing ring;
     bool quorate = false;
     bool two_node = false;
+    std::uint32_t expected = 0;
     std::vector<NodeId> nodes;
     bool operator==(const QuorumChanged&) const = default;
 };

@@ -74,12 +74,14 @@ bool Exchange::complete() const {
            std::ranges::all_of(members(), [this](NodeId node) { return hello_of(node) != nullptr; });
 }
 
-// Where both halves of a cluster are quorate, one half alone must not begin: the other may be answering for everything
-// it had, or be beginning too.
-bool Exchange::may_begin() const {
-    return members().size() >= 2 || std::ranges::none_of(hellos_, &Hello::two_node);
+std::size_t Exchange::expected() const {
+    std::uint32_t most = 0;
+    for (const Hello& h : hellos_) most = std::max(most, h.expected);
+    return most;
 }
 
+// More than half of the cluster's daemons have to be here for a beginning: Corosync counts nodes, also those whose
+// daemon is dead, and two_node lets each half be quorate.
 // Nobody has a state.
 std::optional<Decision> Exchange::cold_start(Decision decision) const {
     const auto present = members();
@@ -108,7 +110,7 @@ const std::optional<Decision>& Exchange::decide() {
         decision_ = cold_start(std::move(d));
         return decision_;
     }
-    // A state without voters has only just begun: it says no more than none.
+    // A state without voters says no more than none.
     if (newest->voters.empty() && !may_begin()) return decision_;
     for (const VoterSeen& voter : newest->voters) {
         const bool said = std::ranges::any_of(present, [&](NodeId node) {
@@ -132,6 +134,11 @@ const std::optional<Decision>& Exchange::decide() {
     const bool all = here == voters;
     if (!fault(Fault::primary) && !majority && !all) return decision_;
     d.hold = d.hold || (!majority && !fault(Fault::hold));
+    // So few have the newest state that the rest may have begun without it meanwhile: what that holds runs out in LM.
+    const auto keepers = std::ranges::count_if(present, [&](NodeId node) {
+        return hello_of(node)->has_state && hello_of(node)->tag == newest->tag;
+    });
+    d.hold = d.hold || (2 * static_cast<std::size_t>(keepers) < expected() && !fault(Fault::hold));
     d.keeper = newest->sender;
     d.newest = newest->tag;
     d.hash = newest->hash;

@@ -56,7 +56,8 @@ class Exchange {
   private:
     [[nodiscard]] bool complete() const;
     [[nodiscard]] const Hello* hello_of(NodeId node) const;
-    [[nodiscard]] bool may_begin() const;
+    [[nodiscard]] std::size_t expected() const;
+    [[nodiscard]] bool may_begin() const { return 2 * members().size() > expected(); }
     [[nodiscard]] std::optional<Decision> cold_start(Decision decision) const;
 
     NodeId self_;

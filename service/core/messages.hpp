@@ -39,7 +39,7 @@ struct Hello {
     std::uint64_t change = 0;  ///< the group's changes in this ring, as far as the sender knows
     std::vector<Together> together;
     bool quorate = false;
-    bool two_node = false;  ///< votequorum lets both halves of the cluster be quorate
+    std::uint32_t expected = 0;  ///< nodes that the cluster is made of, whether they run or not
     bool has_state = false;
     bool holding = false;  ///< the sender opens nothing yet, for LM since its state was begun or picked up
     Tag tag;

@@ -46,7 +46,7 @@ void Ownership::say_hello() {
     hello.change = exchange_.change();
     hello.together = exchange_.together();
     hello.quorate = exchange_.quorate();
-    hello.two_node = exchange_.last_quorum().two_node;
+    hello.expected = exchange_.last_quorum().expected;
     hello.has_state = has_state_;
     hello.holding = now_ < hold_until_;
     if (has_state_) {
@@ -92,7 +92,10 @@ void Ownership::decide() {
     if (!decision->snapshot) return install(begun(agreed_), true, decision->hold);
     if (decision->keeper != settings_.self || snapshot_sent_) return;
     snapshot_sent_ = true;
-    send_snapshot(begun(decision->cold ? AgreedState{} : agreed_), {}, decision->hold);
+    // A cold start's voters are those who are here, from the beginning: no part of them can go on without the rest.
+    AgreedState base = begun(decision->cold ? AgreedState{} : agreed_);
+    if (decision->cold) base.elect(exchange_.members());
+    send_snapshot(std::move(base), {}, decision->hold);
 }
 
 void Ownership::send_snapshot(AgreedState state, NodeId to, bool hold) {

@@ -80,7 +80,7 @@ BUOY_FIELDS(core::Together, "together", BUOY_F(core::Together, node), BUOY_F(cor
 BUOY_FIELDS(core::VoterSeen, "voter_seen", BUOY_F(core::VoterSeen, node), BUOY_F(core::VoterSeen, outing));
 BUOY_FIELDS(core::Hello, "hello", BUOY_F(core::Hello, sender), BUOY_F(core::Hello, incarnation), BUOY_F(core::Hello, ring),
             BUOY_F(core::Hello, change), BUOY_F(core::Hello, together), BUOY_F(core::Hello, quorate),
-            BUOY_F(core::Hello, two_node), BUOY_F(core::Hello, has_state), BUOY_F(core::Hello, holding),
+            BUOY_F(core::Hello, expected), BUOY_F(core::Hello, has_state), BUOY_F(core::Hello, holding),
             BUOY_F(core::Hello, tag),
             BUOY_F(core::Hello, hash), BUOY_F(core::Hello, voters), BUOY_F(core::Hello, silent),
             BUOY_F(core::Hello, unknown));
@@ -101,7 +101,8 @@ BUOY_FIELDS(core::ConfigurationChanged, "configuration", BUOY_F(core::Configurat
             BUOY_F(core::ConfigurationChanged, members), BUOY_F(core::ConfigurationChanged, joined),
             BUOY_F(core::ConfigurationChanged, left));
 BUOY_FIELDS(core::QuorumChanged, "quorum", BUOY_F(core::QuorumChanged, ring), BUOY_F(core::QuorumChanged, quorate),
-            BUOY_F(core::QuorumChanged, two_node), BUOY_F(core::QuorumChanged, nodes));
+            BUOY_F(core::QuorumChanged, two_node), BUOY_F(core::QuorumChanged, expected),
+            BUOY_F(core::QuorumChanged, nodes));
 BUOY_FIELDS(core::EntryDelivered, "entry_delivered", BUOY_F(core::EntryDelivered, entry));
 BUOY_FIELDS(core::HelloDelivered, "hello_delivered", BUOY_F(core::HelloDelivered, hello));
 BUOY_FIELDS(core::SnapshotDelivered, "snapshot_delivered", BUOY_F(core::SnapshotDelivered, snapshot));

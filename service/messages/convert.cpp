@@ -286,7 +286,7 @@ void write(const core::Hello& from, proto::Hello& to) {
     to.set_change(from.change);
     write_together(from.together, *to.mutable_together());
     to.set_quorate(from.quorate);
-    to.set_two_node(from.two_node);
+    to.set_expected(from.expected);
     to.set_has_state(from.has_state);
     to.set_holding(from.holding);
     write(from.tag, *to.mutable_tag());
@@ -301,7 +301,7 @@ bool read(const proto::Hello& from, core::Hello& to) {
     to.ring = {from.ring_seq(), {from.ring_node()}};
     to.change = from.change();
     to.quorate = from.quorate();
-    to.two_node = from.two_node();
+    to.expected = from.expected();
     to.has_state = from.has_state();
     to.holding = from.holding();
     to.tag = read(from.tag());

@@ -59,7 +59,7 @@ void bring_in(Ownership& core, TimePoint& now, std::uint32_t nodes, std::uint32_
     core.step(now, Started{id(0), {1}, Duration(50'000'000), Duration(500'000'000), {{"web", 1, slots, {}, {}}}});
     core.step(now, EffectDone{{1}});
     ConfigurationChanged change{ring, {}, {}, {}};
-    QuorumChanged quorum{ring, true, false, {}};
+    QuorumChanged quorum{ring, true, false, nodes, {}};
     std::vector<Together> together;
     for (std::uint32_t i = 0; i < nodes; ++i) {
         change.members.push_back({id(i), 7});

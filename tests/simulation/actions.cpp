@@ -120,6 +120,7 @@ void Cluster::act_on_members(const Action& a) {
             core::QuorumChanged event;
             event.ring = rings_[m.ring].id;
             event.two_node = machines_.size() == 2;
+            event.expected = static_cast<std::uint32_t>(machines_.size());
             for (std::uint32_t j = 0; j < machines_.size(); ++j)
                 if (rings_[m.ring].nodes >> j & 1) event.nodes.push_back(id(j));
             events_.push_back(event);

@@ -428,7 +428,8 @@ void Cluster::tell_quorum(std::uint32_t i) {
     core::QuorumChanged event;
     event.ring = ring.id;
     const auto count = static_cast<std::size_t>(std::popcount(ring.nodes));
-    event.two_node = machines_.size() == 2 || schedule_.lenient;
+    event.two_node = machines_.size() == 2;
+    event.expected = static_cast<std::uint32_t>(machines_.size());
     // Leniency is for those who have a state: a half that has none must not begin anew beside one that has.
     bool lenient = schedule_.lenient && now_ > 2 * lease;
     for (std::uint32_t j = 0; j < machines_.size(); ++j)
@@ -579,7 +580,7 @@ void Cluster::check_state(std::uint32_t i) {
     m.tag = m.core->agreed().tag;
     ++outcome_.entries;
     // A cold start begins with nothing, in a ring that others may have been primary in before they all forgot it.
-    if (m.tag.entries == 0 && m.core->agreed().electorate() == 0 &&
+    if (m.tag.entries == 0 && m.core->agreed().pools_made == 0 &&
         std::ranges::none_of(machines_, [&](const Machine& o) { return &o != &m && o.alive && o.tag.ring == m.tag.ring; }))
         std::erase_if(hashes_, [&](const auto& known) { return known.first.ring == m.tag.ring; });
     reached_[m.tag.ring][i] = static_cast<std::int64_t>(m.tag.entries) + 1;
@@ -594,7 +595,8 @@ void Cluster::check_state(std::uint32_t i) {
 // Rules 3 and 6, seen from outside: since when everyone is a voter, and that no outing counts again.
 void Cluster::check_voters(std::uint32_t i) {
     Machine& m = machines_[i];
-    const bool fresh = m.tag.entries == 0;
+    const bool fresh = m.tag.ring != m.outings_ring;
+    m.outings_ring = m.tag.ring;
     for (std::uint32_t j = 0; j < machines_.size(); ++j) {
         const core::NodeIndex place = m.core->agreed().find(id(j));
         if (place == core::no_index) {

@@ -105,6 +105,7 @@ class Cluster {
         Tag tag;
         std::optional<core::Rejoin> last_rejoin;
         std::optional<core::Rejoin> older_rejoin;
+        RingId outings_ring;
         Tag rejoined;  // the entry that let it in
         std::array<std::optional<TimePoint>, 8> voter_since;  // by node, as this one knows it
         std::array<Outing, 8> outings;                        // likewise: of the last Rejoin
