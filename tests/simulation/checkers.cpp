@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The checkers: what has to hold at every instant, seen from outside the cores.
+#include <algorithm>
+#include <bit>
+
+#include "service/core/check.hpp"
+#include "service/core/invariants.hpp"
+#include "tests/simulation/cluster.hpp"
+
+namespace buoy::simulation {
+
+using core::Event;
+using core::Fault;
+
+bool Cluster::passes(std::uint32_t i, std::uint32_t slot) const {
+    const Machine& m = machines_[i];
+    if (!m.powered || local(m, now_) >= m.deadline) return false;
+    return std::ranges::any_of(m.gate, [&](const auto& pool) { return slot < pool.second.size() && pool.second[slot]; });
+}
+
+// Whether both are in one primary configuration, and as far in it.
+bool Cluster::agree(std::uint32_t a, std::uint32_t b) const {
+    const auto primary = [&](std::uint32_t i) {
+        return machines_[i].alive && machines_[i].core->phase() == core::Ownership::Phase::primary;
+    };
+    return primary(a) && primary(b) && machines_[a].tag == machines_[b].tag;
+}
+
+void Cluster::check_exclusive(std::uint32_t opener) {
+    for (std::uint32_t s = 0; s < schedule_.slots; ++s)
+        if (passes(opener, s)) check_exclusive(opener, s);
+}
+
+void Cluster::check_exclusive(std::uint32_t opener, std::uint32_t slot) {
+    if (!passes(opener, slot)) return;
+    for (std::uint32_t j = 0; j < machines_.size(); ++j) {
+        if (j == opener || !passes(j, slot)) continue;
+        // Who asks for on_loss=unsafe gets what it says, but never within one agreed state.
+        if (schedule_.on_loss == core::OnLoss::unsafe && !agree(j, opener)) continue;
+        breach("slot " + std::to_string(slot) + " is passed by nodes " + std::to_string(j) + " and " +
+               std::to_string(opener));
+    }
+}
+
+void Cluster::check_state(std::uint32_t i) {
+    Machine& m = machines_[i];
+    m.tag = m.core->agreed().tag;
+    ++outcome_.entries;
+    // A cold start begins with nothing, in a ring that others may have been primary in before they all forgot it.
+    if (m.tag.entries == 0 && m.core->agreed().pools_made == 0 &&
+        std::ranges::none_of(machines_, [&](const Machine& o) { return &o != &m && o.alive && o.tag.ring == m.tag.ring; }))
+        std::erase_if(hashes_, [&](const auto& known) { return known.first.ring == m.tag.ring; });
+    reached_[m.tag.ring][i] = static_cast<std::int64_t>(m.tag.entries) + 1;
+    check_voters(i);
+    if (m.tag.entries == 0 && m.core->phase() == core::Ownership::Phase::primary) check_primary(i);
+    const auto [known, fresh] = hashes_.emplace(m.tag, m.core->agreed_hash());
+    if (!fresh && known->second != m.core->agreed_hash())
+        breach("node " + std::to_string(i) + " has another state than others had at the same tag");
+    if (hash(++salts_, 11) % 8 == 0) core::Invariants::hold(*m.core);
+}
+
+// Rules 3 and 6, seen from outside: since when everyone is a voter, and that no outing counts again.
+void Cluster::check_voters(std::uint32_t i) {
+    Machine& m = machines_[i];
+    const bool fresh = m.tag.ring != m.outings_ring;
+    m.outings_ring = m.tag.ring;
+    for (std::uint32_t j = 0; j < machines_.size(); ++j) {
+        const core::NodeIndex place = m.core->agreed().find(id(j));
+        if (place == core::no_index) {
+            m.voter_since[j].reset();
+            continue;
+        }
+        if (!m.voter_since[j]) m.voter_since[j] = local(m, now_);
+        const Outing outing = m.core->agreed().voters[place].outing;
+        if (!fresh && outing < m.outings[j])
+            breach("node " + std::to_string(j) + " was let in for an outing that was over");
+        m.outings[j] = outing;
+    }
+}
+
+void Cluster::check_beat(std::uint32_t i, const core::Beat& beat) {
+    const Machine& m = machines_[i];
+    const auto phase = m.core->phase();
+    if (!beat.echoes.empty() && phase != core::Ownership::Phase::primary && phase != core::Ownership::Phase::applying)
+        breach("node " + std::to_string(i) + " echoes others and is in no primary configuration");
+    const Duration margin = Duration(lease) + Duration(lease) / 10;
+    for (const NodeId node : beat.condemned) {
+        const auto since = std::max(m.voter_since[i], m.voter_since[index(node)]);
+        if (!since || beat.created - *since <= margin)
+            breach("node " + std::to_string(i) + " condemns " + std::to_string(index(node)) +
+                   " sooner than LM after both became voters");
+    }
+}
+
+// Rule 7, seen from outside: who had forgotten everything echoes again only when a majority has applied its Rejoin.
+void Cluster::check_unmuted(std::uint32_t i) {
+    const Machine& m = machines_[i];
+    if (m.core->out()) return;
+    // Whoever is in a later ring has applied it, too.
+    const std::int64_t wanted = m.rejoined.ring == m.tag.ring ? static_cast<std::int64_t>(m.rejoined.entries) : 0;
+    int have = 0;
+    for (const core::Voter& v : m.core->agreed().voters) {
+        if (v.id.value == 0) continue;
+        const auto reached = reached_.find(m.tag.ring);
+        if (reached != reached_.end() && reached->second[index(v.id)] > wanted) ++have;
+    }
+    if (have < m.core->agreed().majority())
+        breach("node " + std::to_string(i) + " echoes others before a majority has applied its Rejoin");
+}
+
+// Rule 0, seen from outside: whoever begins a configuration has the greater part of its voters with it, or all.
+void Cluster::check_primary(std::uint32_t i) {
+    const Machine& m = machines_[i];
+    const core::AgreedState& state = m.core->agreed();
+    const std::uint32_t members = configurations_[m.legs.front().configuration].members;
+    int here = 0;
+    for (const core::Voter& v : state.voters) here += v.id.value != 0 && members >> index(v.id) & 1;
+    const int voters = std::popcount(state.electorate());
+    if (2 * here <= voters && here != voters)
+        breach("node " + std::to_string(i) + " takes a configuration without the greater part of its voters for primary");
+}
+
+bool Cluster::covered(std::string* why) const {
+    std::uint32_t carriers = 0;
+    for (const Machine& m : machines_) carriers += now_ >= m.no_carrier_until;
+    if (carriers == 0) return true;
+    for (std::uint32_t s = 0; s < schedule_.slots; ++s) {
+        std::uint32_t holders = 0;
+        for (std::uint32_t i = 0; i < machines_.size(); ++i)
+            holders += passes(i, s) && now_ >= machines_[i].no_carrier_until;
+        if (holders != 1) {
+            *why = "slot " + std::to_string(s) + " has " + std::to_string(holders) + " holders";
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace buoy::simulation
