@@ -141,7 +141,7 @@ class HalfDone(AgentTest):
     @unittest.skipIf(SANITIZED, "the sanitizers' run-time needs descriptors of its own")
     def test_too_few_descriptors(self) -> None:
         succeeded = 0
-        for limit in range(3, 14):
+        for limit in (3, 4, 5, 6, 7, 9, 12):
             def few(limit: int = limit) -> None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 

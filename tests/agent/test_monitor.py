@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import subprocess
 import unittest
+from contextlib import contextmanager
+from typing import Iterator
 
 from rig import IP4, IP6, NET4, NET6, PROBE, AgentTest, mac_of
 from sniffer import Seen
@@ -12,6 +14,8 @@ from sniffer import Seen
 GENERIC = 1
 VMAC = "02:00:5e:77:00:01"
 GATEWAY = {IP4: f"{NET4}.100", IP6: f"{NET6}::64"}
+PLAIN = [{"ip": IP4}, {"ip": IP6, "nodad": "true"}]
+WITH_MAC = [{**way, "mac": VMAC} for way in PLAIN]
 NOBODY = {IP4: f"{NET4}.77", IP6: f"{NET6}::77"}
 
 
@@ -25,56 +29,60 @@ class Gateway(AgentTest):
             return packet.target_ip
         return packet.target if type(packet).__name__ == "Solicitation" else None
 
-    def each(self, *macs: str | None):
-        """Every family, with and without a MAC of its own, started."""
-        for ip in (IP4, IP6):
-            for more in [{"mac": mac} if mac else {} for mac in macs or (None, VMAC)]:
-                way = {"ip": ip, "nodad": "true", **more}
-                self.start(arp_count=1, **way)
-                with self.subTest(way=way):
-                    yield ip, way
-                self.stop(**way)
+    @contextmanager
+    def started(self, way: dict) -> Iterator[str]:
+        """An address that is up, announced once; gives the address."""
+        with self.subTest(way=way):
+            self.start(arp_count=1, **way)
+            yield way["ip"]
+            self.stop(**way)
 
     def default_route(self, ip: str, gateway: str) -> None:
         self.node.ip(f"{'-6' if ':' in ip else '-4'} route replace default via {gateway} dev eth0")
 
     def test_that_of_the_default_route_answers(self) -> None:
-        for ip, way in self.each():
-            self.default_route(ip, GATEWAY[ip])
-            with self.segment.sniff() as wire:
-                self.ok(self.node.agent("monitor", level=10, **way))
-                (question,) = wire.frames(lambda f: self.asked(f) == GATEWAY[ip])
-                self.assertEqual(way.get("mac", mac_of(1)), question.source)
-                self.assertEqual(ip, getattr(question.packet, "sender_ip", None) or question.packet.source_ip)
+        for way in PLAIN + WITH_MAC:
+            with self.started(way) as ip:
+                self.default_route(ip, GATEWAY[ip])
+                with self.segment.sniff() as wire:
+                    self.ok(self.node.agent("monitor", level=10, **way))
+                    (question,) = wire.frames(lambda f: self.asked(f) == GATEWAY[ip])
+                    self.assertEqual(way.get("mac", mac_of(1)), question.source)
+                    self.assertEqual(ip, getattr(question.packet, "sender_ip", None) or question.packet.source_ip)
 
     def test_that_of_the_default_route_does_not_answer(self) -> None:
-        for ip, way in self.each():
-            self.default_route(ip, NOBODY[ip])
-            with self.nothing_changes():
-                answer = self.node.agent("monitor", level=10, **way)
-                self.refused(GENERIC, answer, NOBODY[ip], "does not answer", ip, "gateway_check=off")
+        for way in WITH_MAC:
+            with self.started(way) as ip:
+                self.default_route(ip, NOBODY[ip])
+                self.ok(self.node.agent("monitor", **way))  # which mirrors the route
+                with self.nothing_changes():
+                    answer = self.node.agent("monitor", level=10, **way)
+                    self.refused(GENERIC, answer, NOBODY[ip], "does not answer", ip, "gateway_check=off")
 
     def test_it_is_asked_at_that_depth_only(self) -> None:
-        for ip, way in self.each():
-            self.default_route(ip, NOBODY[ip])
-            with self.segment.sniff() as wire:
-                self.ok(self.node.agent("monitor", **way))
-                self.ok(self.node.agent("monitor", level=9, **way))
-                self.ok(self.node.agent("monitor", level=10, meta=PROBE, **way))
-                self.ok(self.node.agent("monitor", level=10, gateway_check="off", **way))
-                self.assertEqual([], wire.frames(lambda f: self.asked(f) == NOBODY[ip]))
+        for way in PLAIN + WITH_MAC:
+            with self.started(way) as ip:
+                self.default_route(ip, NOBODY[ip])
+                with self.segment.sniff() as wire:
+                    self.ok(self.node.agent("monitor", **way))
+                    self.ok(self.node.agent("monitor", level=9, **way))
+                    self.ok(self.node.agent("monitor", level=10, meta=PROBE, **way))
+                    self.ok(self.node.agent("monitor", level=10, gateway_check="off", **way))
+                    self.assertEqual([], wire.frames(lambda f: self.asked(f) == NOBODY[ip]))
 
     def test_a_given_host_is_asked_instead(self) -> None:
-        for ip, way in self.each(None):
-            self.default_route(ip, NOBODY[ip])
-            self.ok(self.node.agent("monitor", level=10, gateway_check=GATEWAY[ip], **way))
-            self.default_route(ip, GATEWAY[ip])
-            answer = self.node.agent("monitor", level=10, gateway_check=NOBODY[ip], **way)
-            self.refused(GENERIC, answer, NOBODY[ip])
+        for way in PLAIN:
+            with self.started(way) as ip:
+                self.default_route(ip, NOBODY[ip])
+                self.ok(self.node.agent("monitor", level=10, gateway_check=GATEWAY[ip], **way))
+                self.default_route(ip, GATEWAY[ip])
+                answer = self.node.agent("monitor", level=10, gateway_check=NOBODY[ip], **way)
+                self.refused(GENERIC, answer, NOBODY[ip])
 
     def test_without_a_default_route_nobody_is_asked(self) -> None:
-        for _, way in self.each():
-            self.ok(self.node.agent("monitor", level=10, **way))
+        for way in PLAIN + WITH_MAC:
+            with self.started(way):
+                self.ok(self.node.agent("monitor", level=10, **way))
 
     def test_of_several_the_one_with_the_lowest_metric_by_this_interface(self) -> None:
         self.segment.plug_in(self.node, 2, "eth1", "node2")
