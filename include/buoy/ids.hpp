@@ -12,7 +12,8 @@ struct NodeId {
     constexpr auto operator<=>(const NodeId&) const = default;
 };
 
-/// A pool, by the number the agreed state gave it when it was made; never used twice in one state. 0 is no pool.
+/// A pool, by the number the agreed state gave it when it was made; never used twice in one state. 0 is no
+/// pool.
 struct PoolId {
     std::uint32_t value = 0;
     constexpr auto operator<=>(const PoolId&) const = default;
@@ -32,16 +33,18 @@ struct CorosyncRing {
     constexpr auto operator<=>(const CorosyncRing&) const = default;
 };
 
-/// One configuration of the daemons' group: the ring, and which of the group's changes within that ring, since
-/// daemons come and go on a ring that stays. Changes are numbered from where the first member's incarnation says, so
-/// that a group whose members have all forgotten the ring does not number them alike. All zero is no configuration.
+/// One configuration of the daemons' group: the ring, and which of the group's changes within that ring,
+/// since daemons come and go on a ring that stays. Changes are numbered from where the first member's
+/// incarnation says, so that a group whose members have all forgotten the ring does not number them alike.
+/// All zero is no configuration.
 struct RingId {
     CorosyncRing ring;
     std::uint64_t change = 0;
     constexpr auto operator<=>(const RingId&) const = default;
 };
 
-/// How far a node is: the last primary configuration, and the entries applied in it. A greater tag is a newer state.
+/// How far a node is: the last primary configuration, and the entries applied in it. A greater tag is a newer
+/// state.
 struct Tag {
     RingId ring;
     std::uint64_t entries = 0;

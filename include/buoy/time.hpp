@@ -6,8 +6,8 @@
 
 namespace buoy {
 
-/// The boot clock of the node (CLOCK_BOOTTIME), in nanoseconds: it goes on while the machine sleeps and is never
-/// set. It has no now(): whoever reads the clock does so outside the pure parts and passes the time on.
+/// The boot clock of the node (CLOCK_BOOTTIME), in nanoseconds: it goes on while the machine sleeps and is
+/// never set. It has no now(): whoever reads the clock does so outside the pure parts and passes the time on.
 /// A time of one node means nothing to another.
 struct BootClock {
     using rep = std::int64_t;

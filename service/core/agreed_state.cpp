@@ -11,15 +11,16 @@
 namespace buoy::core {
 namespace {
 
-// Remembers a pool's lists, to mark those that an entry has changed in the end: what it did in between is nothing to
-// rule 4.
+// Remembers a pool's lists, to mark those that an entry has changed in the end: what it did in between is
+// nothing to rule 4.
 class Relisting {
   public:
     Relisting(Pool& pool, std::uint64_t entry)
         : pool_(pool), entry_(static_cast<std::uint32_t>(entry)), lists_(pool.lists), width_(pool.width) {}
     ~Relisting() {
         for (std::uint32_t s = 0; s < pool_.config.slots; ++s)
-            if (width_ != pool_.width || !std::ranges::equal(pool_.list(s), before(s))) pool_.changed[s] = entry_;
+            if (width_ != pool_.width || !std::ranges::equal(pool_.list(s), before(s)))
+                pool_.changed[s] = entry_;
     }
     Relisting(const Relisting&) = delete;
     Relisting& operator=(const Relisting&) = delete;
@@ -34,7 +35,9 @@ class Relisting {
     std::uint32_t width_;
 };
 
-void set_bit(NodeMask& mask, NodeIndex i, bool on) { mask = on ? mask | bit(i) : mask & ~bit(i); }
+void set_bit(NodeMask& mask, NodeIndex i, bool on) {
+    mask = on ? mask | bit(i) : mask & ~bit(i);
+}
 
 }  // namespace
 
@@ -64,7 +67,9 @@ NodeMask AgreedState::lost() const {
     return mask;
 }
 
-int AgreedState::majority() const { return std::popcount(electorate()) / 2 + 1; }
+int AgreedState::majority() const {
+    return std::popcount(electorate()) / 2 + 1;
+}
 
 const Pool* AgreedState::pool(std::string_view name) const {
     const auto found = std::ranges::find_if(pools, [&](const Pool& p) { return p.config.name == name; });
@@ -76,7 +81,9 @@ const Pool* AgreedState::pool(PoolId id) const {
     return found == pools.end() ? nullptr : &*found;
 }
 
-Pool* AgreedState::pool_named(std::string_view name) { return const_cast<Pool*>(pool(name)); }
+Pool* AgreedState::pool_named(std::string_view name) {
+    return const_cast<Pool*>(pool(name));
+}
 
 NodeMask AgreedState::eligible(const Pool& pool) const {
     NodeMask mask = 0;
@@ -86,7 +93,8 @@ NodeMask AgreedState::eligible(const Pool& pool) const {
 }
 
 bool AgreedState::waits_for_fencing(const Pool& pool) const {
-    return pool.config.on_loss == OnLoss::fenced || (pool.config.on_loss == OnLoss::automatic && !leases_count);
+    return pool.config.on_loss == OnLoss::fenced ||
+           (pool.config.on_loss == OnLoss::automatic && !leases_count);
 }
 
 std::uint32_t AgreedState::slots() const {
@@ -105,9 +113,11 @@ void AgreedState::begin(const RingId& ring, std::span<const NodeId> members, std
     for (const NodeId node : silent)
         if (const NodeIndex i = find(node); i != no_index) remove_voter(i);
     for (NodeIndex i = 0; i < max_nodes; ++i)
-        if (voters[i].id.value != 0 && std::ranges::find(members, voters[i].id) == members.end()) voters[i].lost = true;
+        if (voters[i].id.value != 0 && std::ranges::find(members, voters[i].id) == members.end())
+            voters[i].lost = true;
     place_all();
-    // Lists changed in older rings, or by beginning this one, ask for a report of this ring and no more (rule 4).
+    // Lists changed in older rings, or by beginning this one, ask for a report of this ring and no more (rule
+    // 4).
     for (Pool& p : pools) std::ranges::fill(p.changed, 0U);
 }
 
@@ -136,7 +146,8 @@ Outcome AgreedState::on(const Move& entry) {
 Outcome AgreedState::on(const Rejoin& entry) {
     NodeIndex i = find(entry.node);
     if (i == no_index) {
-        if (entry.electorate != voters_changed && !fault(Fault::one_at_a_time)) return Outcome::stale_electorate;
+        if (entry.electorate != voters_changed && !fault(Fault::one_at_a_time))
+            return Outcome::stale_electorate;
         if (entry.node.value == 0) return Outcome::refused;
         for (NodeIndex k = max_nodes; k-- > 0;)
             if (voters[k].id.value == 0) i = k;
@@ -156,8 +167,9 @@ Outcome AgreedState::on(const Rejoin& entry) {
             drop_from_lists(p, i);
             continue;
         }
-        // A node that was not even taken for lost gets back what it had, for less moves so: this is going to the ends
-        // and being moved first again, in one entry. Where nothing may be pulled back it stays at the ends.
+        // A node that was not even taken for lost gets back what it had, for less moves so: this is going to
+        // the ends and being moved first again, in one entry. Where nothing may be pulled back it stays at
+        // the ends.
         if (was_lost || p.config.rebalance == Rebalance::never) to_ends(p, i);
         place(p);
         for (std::uint32_t s = 0; s < p.config.slots; ++s) touch(p, s);
@@ -209,8 +221,8 @@ Outcome AgreedState::on(const JoinPool& entry) {
     if (entry.config.slots > max_slots - others) return Outcome::full;
     if (p == nullptr) {
         if (pools.size() >= max_pools) return Outcome::full;
-        const auto where = std::ranges::lower_bound(pools, entry.config.name, {},
-                                                    [](const Pool& q) -> const std::string& { return q.config.name; });
+        const auto where = std::ranges::lower_bound(
+            pools, entry.config.name, {}, [](const Pool& q) -> const std::string& { return q.config.name; });
         p = &*pools.insert(where, Pool{});
     }
     const bool same = p->config.hash == entry.config.hash && p->config.slots == entry.config.slots &&
@@ -218,7 +230,8 @@ Outcome AgreedState::on(const JoinPool& entry) {
     if (p->members != 0 && !same) return Outcome::different_config;
     if (has(p->members, i)) return Outcome::unchanged;
     if (!same || p->id.value == 0) {
-        // New slots, though the pool may keep its name: no gate's answer for an old one may be taken for a new one's.
+        // New slots, though the pool may keep its name: no gate's answer for an old one may be taken for a
+        // new one's.
         p->id = {++pools_made};
         p->config = entry.config;
         p->changed.assign(p->config.slots, 0);
@@ -317,7 +330,9 @@ Outcome AgreedState::on(const SetAilment& entry) {
     return Outcome::applied;
 }
 
-Outcome AgreedState::on(const Unknown&) { return Outcome::unknown_kind; }
+Outcome AgreedState::on(const Unknown&) {
+    return Outcome::unknown_kind;
+}
 
 void AgreedState::remove_voter(NodeIndex who) {
     for (Pool& p : pools) {
@@ -378,7 +393,8 @@ void AgreedState::place(Pool& p) {
     const NodeMask may = eligible(p);
     for (NodeIndex i = 0; i < max_nodes; ++i)
         if (has(p.members, i))
-            members[count++] = {i, p.weight_of(voters[i].id), has(may, i), voters[i].lost && waits_for_fencing(p)};
+            members[count++] = {i, p.weight_of(voters[i].id), has(may, i),
+                                voters[i].lost && waits_for_fencing(p)};
     std::vector<NodeIndex> pins;
     if (!p.pins.empty()) {
         pins.assign(p.config.slots, no_index);
@@ -442,8 +458,7 @@ void add_pool(Hasher& h, const Pool& p) {
     for (const PinnedSlot& pin : p.pins) h.add(std::uint64_t{pin.node.value} << 32 | pin.slot);
     h.add(p.pins.size());
     h.add(p.lists);
-    for (const std::uint32_t entry : p.changed)
-        h.add(entry);
+    for (const std::uint32_t entry : p.changed) h.add(entry);
     h.add(p.unknown);
 }
 
@@ -457,7 +472,8 @@ std::uint64_t AgreedState::hash() const {
     for (std::uint64_t i = 0; i < max_nodes; ++i) {
         const Voter& v = voters[i];
         if (v.id.value == 0) continue;
-        h.add(i << 48 | std::uint64_t{v.id.value} << 8 | static_cast<std::uint64_t>(v.lost) << 1 | std::uint64_t{v.drained});
+        h.add(i << 48 | std::uint64_t{v.id.value} << 8 | static_cast<std::uint64_t>(v.lost) << 1 |
+              std::uint64_t{v.drained});
         h.add(v.outing.incarnation.value);
         h.add(v.outing.count);
     }

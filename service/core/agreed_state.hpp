@@ -42,12 +42,13 @@ struct Pool {
     NodeMask members = 0;  ///< started there, eligible or not
     NodeMask no_carrier = 0;
     NodeMask failed_open = 0;
-    std::vector<Weight> weights;    ///< by node; only those that were set
-    std::vector<PinnedSlot> pins;   ///< by slot
-    std::uint32_t width = 0;        ///< members in a list
-    std::vector<NodeIndex> lists;   ///< `width` places per slot
-    std::vector<std::uint32_t> changed;  ///< per slot: the entry of this ring in which its list last changed, or 0
-    std::string unknown;            ///< fields of a newer minor version, as they came
+    std::vector<Weight> weights;   ///< by node; only those that were set
+    std::vector<PinnedSlot> pins;  ///< by slot
+    std::uint32_t width = 0;       ///< members in a list
+    std::vector<NodeIndex> lists;  ///< `width` places per slot
+    std::vector<std::uint32_t>
+        changed;          ///< per slot: the entry of this ring in which its list last changed, or 0
+    std::string unknown;  ///< fields of a newer minor version, as they came
 
     [[nodiscard]] std::span<const NodeIndex> list(std::uint32_t slot) const {
         return {lists.data() + std::size_t{slot} * width, width};
@@ -57,8 +58,8 @@ struct Pool {
     bool operator==(const Pool&) const = default;
 };
 
-/// The ordered state (design 4.1): changed by ordered entries and configuration changes alone, equal on every node
-/// that has the same tag. Pure: no function here knows on which node it runs.
+/// The ordered state (design 4.1): changed by ordered entries and configuration changes alone, equal on every
+/// node that has the same tag. Pure: no function here knows on which node it runs.
 class AgreedState {
   public:
     Tag tag;
@@ -72,8 +73,8 @@ class AgreedState {
     /// Applies the next entry: counts it, and changes the state if it stands. Total.
     Outcome apply(const EntryBody& body);
 
-    /// Begins a configuration with this state: `silent` voters go, voters that are not `members` are lost, and
-    /// entries are counted from 0.
+    /// Begins a configuration with this state: `silent` voters go, voters that are not `members` are lost,
+    /// and entries are counted from 0.
     void begin(const RingId& ring, std::span<const NodeId> members, std::span<const NodeId> silent);
 
     /// Makes these the voters of a state that has none.
@@ -92,7 +93,8 @@ class AgreedState {
     [[nodiscard]] std::uint32_t slots() const;
     /// Over everything above; equal states have equal hashes.
     [[nodiscard]] std::uint64_t hash() const;
-    /// The name of the first invariant that this state breaks, or nullptr. What comes from outside is asked this first.
+    /// The name of the first invariant that this state breaks, or nullptr. What comes from outside is asked
+    /// this first.
     [[nodiscard]] const char* unsound() const;
     bool operator==(const AgreedState&) const = default;
 
@@ -121,7 +123,9 @@ class AgreedState {
     void to_ends(Pool& pool, NodeIndex who);
     void place(Pool& pool);
     void place_all();
-    void touch(Pool& pool, std::uint32_t slot) { pool.changed[slot] = static_cast<std::uint32_t>(tag.entries); }
+    void touch(Pool& pool, std::uint32_t slot) {
+        pool.changed[slot] = static_cast<std::uint32_t>(tag.entries);
+    }
 };
 
 }  // namespace buoy::core

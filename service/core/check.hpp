@@ -12,8 +12,8 @@ using BrokenHandler = void (*)(const char* name);
 extern constinit thread_local BrokenHandler on_broken;
 #endif
 
-/// Holds an invariant, in production too: a daemon that no longer knows what it does must stop; its gate shuts by
-/// itself at the lease's end.
+/// Holds an invariant, in production too: a daemon that no longer knows what it does must stop; its gate
+/// shuts by itself at the lease's end.
 inline void check(bool holds, const char* name) {
     if (!holds) [[unlikely]]
         broken(name);

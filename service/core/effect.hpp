@@ -77,9 +77,9 @@ struct PoolStatus {
 struct Status {
     bool primary = false;
     bool quorate = false;
-    bool out = true;         ///< closed, and asking to rejoin
+    bool out = true;            ///< closed, and asking to rejoin
     bool close_failed = false;  ///< a close failed: nothing is renewed here until it succeeds
-    bool resynced = false;   ///< the state differed from the others' at the same tag, and was thrown away
+    bool resynced = false;      ///< the state differed from the others' at the same tag, and was thrown away
     Tag tag;
     std::vector<NodeId> voters;
     std::vector<NodeId> lost;
@@ -95,8 +95,8 @@ struct PublishStatus {
 using Effect =
     std::variant<ArmTimer, SetGateDeadline, Reply, Close, Open, Announce, Multicast, SendBeat, PublishStatus>;
 
-/// What a step asks for, to be carried out in this order. The first few are held in place: a beat that renews the
-/// lease costs no allocation.
+/// What a step asks for, to be carried out in this order. The first few are held in place: a beat that renews
+/// the lease costs no allocation.
 class Effects {
   public:
     void push(Effect effect) {
@@ -111,7 +111,9 @@ class Effects {
     [[nodiscard]] const Effect& operator[](std::size_t i) const {
         return i < first_.size() ? first_[i] : rest_[i - first_.size()];
     }
-    [[nodiscard]] Effect& operator[](std::size_t i) { return i < first_.size() ? first_[i] : rest_[i - first_.size()]; }
+    [[nodiscard]] Effect& operator[](std::size_t i) {
+        return i < first_.size() ? first_[i] : rest_[i - first_.size()];
+    }
     bool operator==(const Effects& other) const {
         if (size_ != other.size_) return false;
         for (std::size_t i = 0; i < size_; ++i)

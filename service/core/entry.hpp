@@ -19,8 +19,8 @@ enum class Proof : std::uint8_t { fenced, operator_word, clean };
 /// Why a started node may not answer for a pool's slots.
 enum class Ailment : std::uint8_t { no_carrier, failed_open };
 
-/// A pool's configuration, as its resource's parameters give it. `hash` covers all parameters, also those that the
-/// core does not read; a node whose hash differs is refused as a member.
+/// A pool's configuration, as its resource's parameters give it. `hash` covers all parameters, also those
+/// that the core does not read; a node whose hash differs is refused as a member.
 struct PoolConfig {
     std::string name;
     std::uint64_t hash = 0;
@@ -38,9 +38,9 @@ struct Move {
     bool operator==(const Move&) const = default;
 };
 
-/// Said by a node that has closed everything: it may answer again, at the ends of the lists. Counts once for its
-/// outing. From a node that is no voter it makes one, and then names the electorate that it saw. The node stays a
-/// member of those of its pools that it names.
+/// Said by a node that has closed everything: it may answer again, at the ends of the lists. Counts once for
+/// its outing. From a node that is no voter it makes one, and then names the electorate that it saw. The node
+/// stays a member of those of its pools that it names.
 struct Rejoin {
     NodeId node;
     Outing outing;
@@ -62,8 +62,8 @@ struct Leave {
     bool operator==(const Leave&) const = default;
 };
 
-/// There is proof that the node no longer answers: out of the lists and the voters. The proof is of the node as it
-/// was since its Rejoin of `outing`; had it rejoined later, the proof would be an old one.
+/// There is proof that the node no longer answers: out of the lists and the voters. The proof is of the node
+/// as it was since its Rejoin of `outing`; had it rejoined later, the proof would be an old one.
 struct Fenced {
     NodeId node;
     Outing outing;
@@ -145,11 +145,11 @@ struct Unknown {
     bool operator==(const Unknown&) const = default;
 };
 
-using EntryBody = std::variant<Move, Rejoin, Lost, Leave, Fenced, CountLeases, JoinPool, LeavePool, RemovePool, SetWeight,
-                               Pin, SetRebalance, Drain, SetAilment, Unknown>;
+using EntryBody = std::variant<Move, Rejoin, Lost, Leave, Fenced, CountLeases, JoinPool, LeavePool,
+                               RemovePool, SetWeight, Pin, SetRebalance, Drain, SetAilment, Unknown>;
 
-/// An ordered entry. It counts only in the configuration that it names: one sent while the ring was breaking is
-/// delivered in the next configuration, to whoever is there, and means nothing any more.
+/// An ordered entry. It counts only in the configuration that it names: one sent while the ring was breaking
+/// is delivered in the next configuration, to whoever is there, and means nothing any more.
 struct Entry {
     RingId ring;
     NodeId sender;
@@ -162,20 +162,20 @@ struct Entry {
 /// What became of an entry.
 enum class Outcome : std::uint8_t {
     applied,
-    unchanged,            ///< it was so already
-    stale_electorate,     ///< it named older voters (rule 9)
-    stale_outing,         ///< that outing is over (rule 6), or the proof older than the node's return
-    no_such_node,         ///< the node is no voter, or not among the pool's members
+    unchanged,         ///< it was so already
+    stale_electorate,  ///< it named older voters (rule 9)
+    stale_outing,      ///< that outing is over (rule 6), or the proof older than the node's return
+    no_such_node,      ///< the node is no voter, or not among the pool's members
     no_such_pool,
     no_such_slot,
-    different_config,     ///< the pool has members with another configuration
-    pool_in_use,          ///< the pool still has members
-    full,                 ///< nodes, pools or slots are at their limit
-    last_voter,           ///< the last voter cannot go
+    different_config,  ///< the pool has members with another configuration
+    pool_in_use,       ///< the pool still has members
+    full,              ///< nodes, pools or slots are at their limit
+    last_voter,        ///< the last voter cannot go
     unknown_kind,
-    not_primary,          ///< no agreed order here, now
-    busy,                 ///< too many requests wait already
-    refused,              ///< the request makes no sense: a name too long, a weight out of range, a node that is here
+    not_primary,  ///< no agreed order here, now
+    busy,         ///< too many requests wait already
+    refused,      ///< the request makes no sense: a name too long, a weight out of range, a node that is here
     timed_out,
 };
 

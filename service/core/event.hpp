@@ -35,8 +35,9 @@ struct Member {
     bool operator==(const Member&) const = default;
 };
 
-/// The group changed: once per ring, after the last of Corosync's callbacks for it, and once for each daemon that
-/// comes or goes on a ring that stays. The member list counts; `joined` and `left` differ from node to node.
+/// The group changed: once per ring, after the last of Corosync's callbacks for it, and once for each daemon
+/// that comes or goes on a ring that stays. The member list counts; `joined` and `left` differ from node to
+/// node.
 struct ConfigurationChanged {
     CorosyncRing ring;
     std::vector<Member> members;
@@ -74,7 +75,8 @@ struct BeatReceived {
 };
 
 enum class FencingAction : std::uint8_t { off, reboot, on, other };
-/// What Pacemaker's fencer reports. `at` is when the action ended, in this node's time, never later than it was.
+/// What Pacemaker's fencer reports. `at` is when the action ended, in this node's time, never later than it
+/// was.
 struct FencingReported {
     NodeId node;
     FencingAction action = FencingAction::other;
@@ -133,8 +135,8 @@ struct Shutdown {
     bool operator==(const Shutdown&) const = default;
 };
 
-using Request = std::variant<StartPool, StopPool, ClearFailure, ConfirmDown, Shutdown, Move, RemovePool, SetWeight, Pin,
-                             SetRebalance, Drain>;
+using Request = std::variant<StartPool, StopPool, ClearFailure, ConfirmDown, Shutdown, Move, RemovePool,
+                             SetWeight, Pin, SetRebalance, Drain>;
 
 struct Requested {
     RequestId id;
@@ -160,8 +162,8 @@ struct MessageRefused {
     bool operator==(const MessageRefused&) const = default;
 };
 
-using Event = std::variant<TimerFired, Started, ConfigurationChanged, QuorumChanged, EntryDelivered, HelloDelivered,
-                           SnapshotDelivered, BeatReceived, FencingReported, EffectDone, EffectFailed, CarrierChanged,
-                           Requested, MessageRefused>;
+using Event = std::variant<TimerFired, Started, ConfigurationChanged, QuorumChanged, EntryDelivered,
+                           HelloDelivered, SnapshotDelivered, BeatReceived, FencingReported, EffectDone,
+                           EffectFailed, CarrierChanged, Requested, MessageRefused>;
 
 }  // namespace buoy::core

@@ -51,7 +51,8 @@ bool Exchange::fresh(NodeId sender, const CorosyncRing& ring, const std::vector<
     const Together theirs = entry_of(members_, sender);
     const Together ours = entry_of(together, self_);
     return ring == ring_ && theirs.configurations != 0 && theirs.configurations == ours.configurations &&
-           ours.process == entry_of(members_, self_).process && theirs.process == entry_of(together, sender).process;
+           ours.process == entry_of(members_, self_).process &&
+           theirs.process == entry_of(together, sender).process;
 }
 
 const Hello* Exchange::hello_of(NodeId node) const {
@@ -80,9 +81,8 @@ std::size_t Exchange::expected() const {
     return most;
 }
 
-// More than half of the cluster's daemons have to be here for a beginning: Corosync counts nodes, also those whose
-// daemon is dead, and two_node lets each half be quorate.
-// Nobody has a state.
+// More than half of the cluster's daemons have to be here for a beginning: Corosync counts nodes, also those
+// whose daemon is dead, and two_node lets each half be quorate. Nobody has a state.
 std::optional<Decision> Exchange::cold_start(Decision decision) const {
     const auto present = members();
     if (!may_begin()) return std::nullopt;
@@ -104,7 +104,8 @@ const std::optional<Decision>& Exchange::decide() {
         // Who takes over a state that others still hold back with has to hold back as well.
         d.hold = d.hold || (h.holding && !fault(Fault::hold));
         if (!h.has_state) continue;
-        if (newest == nullptr || h.tag > newest->tag || (h.tag == newest->tag && h.sender < newest->sender)) newest = &h;
+        if (newest == nullptr || h.tag > newest->tag || (h.tag == newest->tag && h.sender < newest->sender))
+            newest = &h;
     }
     if (newest == nullptr) {
         decision_ = cold_start(std::move(d));
@@ -130,11 +131,13 @@ const std::optional<Decision>& Exchange::decide() {
         if (hello_of(voter.node)->has_state || fault(Fault::remember)) ++with_state;
     }
     const bool majority = with_state >= voters / 2 + 1;
-    // Where every voter is here, but none has its state any more, another member's is as good as a cold start's.
+    // Where every voter is here, but none has its state any more, another member's is as good as a cold
+    // start's.
     const bool all = here == voters;
     if (!fault(Fault::primary) && !majority && !all) return decision_;
     d.hold = d.hold || (!majority && !fault(Fault::hold));
-    // So few have the newest state that the rest may have begun without it meanwhile: what that holds runs out in LM.
+    // So few have the newest state that the rest may have begun without it meanwhile: what that holds runs
+    // out in LM.
     const auto keepers = std::ranges::count_if(present, [&](NodeId node) {
         return hello_of(node)->has_state && hello_of(node)->tag == newest->tag;
     });

@@ -12,9 +12,9 @@ namespace buoy::core {
 /// What the members of a configuration have decided together (rule 0), each for itself from the same Hellos.
 struct Decision {
     RingId ring;
-    NodeId keeper;       ///< the lowest id that has the newest state; it sends the snapshot
-    bool cold = false;   ///< nobody has a state: the keeper begins with an empty one
-    bool hold = false;   ///< nobody opens anything for LM
+    NodeId keeper;          ///< the lowest id that has the newest state; it sends the snapshot
+    bool cold = false;      ///< nobody has a state: the keeper begins with an empty one
+    bool hold = false;      ///< nobody opens anything for LM
     bool snapshot = false;  ///< somebody needs it, so the configuration begins with it
     Tag newest;
     std::uint64_t hash = 0;
@@ -22,8 +22,8 @@ struct Decision {
     bool operator==(const Decision&) const = default;
 };
 
-/// Rule 0: who is in the configuration, what each brings, and whether it is primary. Fed in the agreed order, so that
-/// every member comes to the same decision at the same place in it.
+/// Rule 0: who is in the configuration, what each brings, and whether it is primary. Fed in the agreed order,
+/// so that every member comes to the same decision at the same place in it.
 class Exchange {
   public:
     /// A new configuration: begins anew. `self` is among its members.
@@ -44,7 +44,8 @@ class Exchange {
     [[nodiscard]] const std::vector<Together>& together() const { return members_; }
 
     /// Whether a message was sent in this configuration, seen from its sender.
-    [[nodiscard]] bool fresh(NodeId sender, const CorosyncRing& ring, const std::vector<Together>& together) const;
+    [[nodiscard]] bool fresh(NodeId sender, const CorosyncRing& ring,
+                             const std::vector<Together>& together) const;
     /// Takes a Hello in. False when it is from another configuration or no member.
     bool take(const Hello& hello);
     /// Decides when every member's Hello is in and the configuration is primary. Once made a decision stays.

@@ -5,8 +5,8 @@
 
 namespace buoy::core {
 
-/// Rules that the simulation removes on purpose, to see that it notices (tests/simulation). The names up to `outing`
-/// are those of the model; the daemon is built without any of this.
+/// Rules that the simulation removes on purpose, to see that it notices (tests/simulation). The names up to
+/// `outing` are those of the model; the daemon is built without any of this.
 enum class Fault : std::uint8_t {
     none,
     primary,
@@ -43,9 +43,13 @@ enum class Fault : std::uint8_t {
 
 #ifdef BUOY_FAULTS
 extern constinit thread_local Fault injected_fault;
-inline bool fault(Fault which) { return injected_fault == which; }
+inline bool fault(Fault which) {
+    return injected_fault == which;
+}
 #else
-constexpr bool fault(Fault) { return false; }
+constexpr bool fault(Fault) {
+    return false;
+}
 #endif
 
 }  // namespace buoy::core

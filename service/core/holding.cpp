@@ -8,7 +8,9 @@
 
 namespace buoy::core {
 namespace {
-bool passes(Holding::State s) { return s == Holding::State::opening || s == Holding::State::open; }
+bool passes(Holding::State s) {
+    return s == Holding::State::opening || s == Holding::State::open;
+}
 }  // namespace
 
 Holding::State Holding::state(SlotId slot) const {
@@ -92,7 +94,8 @@ Close Holding::close_again() {
     return {id, false, asked_.back().slots};
 }
 
-Holding::Result Holding::answered(EffectId id, const std::vector<SlotId>& failed, std::vector<SlotId>& about) {
+Holding::Result Holding::answered(EffectId id, const std::vector<SlotId>& failed,
+                                  std::vector<SlotId>& about) {
     const auto found = std::ranges::find(asked_, id, &Asked::id);
     if (found == asked_.end()) return Result::unknown;
     const Asked asked = std::move(*found);

@@ -9,8 +9,8 @@
 
 namespace buoy::core {
 
-/// What this node's gates may be passing: what was asked of them, and what they have answered. A slot counts as held
-/// from the moment its opening is asked for until its closing is acknowledged.
+/// What this node's gates may be passing: what was asked of them, and what they have answered. A slot counts
+/// as held from the moment its opening is asked for until its closing is acknowledged.
 class Holding {
   public:
     enum class State : std::uint8_t { shut, opening, open, closing };
@@ -34,8 +34,8 @@ class Holding {
     Close close_again();
 
     enum class Result : std::uint8_t { unknown, opened, closed, open_failed, close_failed };
-    /// Takes the answer to an Open or a Close; `failed` are the slots it was not carried out for. `about` becomes the
-    /// slots that it was about and that still were in that state.
+    /// Takes the answer to an Open or a Close; `failed` are the slots it was not carried out for. `about`
+    /// becomes the slots that it was about and that still were in that state.
     Result answered(EffectId id, const std::vector<SlotId>& failed, std::vector<SlotId>& about);
 
     /// Walks the slots that are opening or open.

@@ -20,7 +20,8 @@ void Invariants::hold_cheaply(const Ownership& node) {
     check(!blocked || node.holding_.closing(), "an entry waits only for closes");
     check(node.deadline_ <= node.now_ + node.settings_.lease, "no lease ends later than a lease from now");
     check(node.asked_.size() <= 64 && node.pending_.size() <= max_requests, "what waits is bounded");
-    check(node.phase_ != Phase::primary || node.has_state_, "a primary configuration has given its members a state");
+    check(node.phase_ != Phase::primary || node.has_state_,
+          "a primary configuration has given its members a state");
 }
 
 void Invariants::hold(const Ownership& node) {
@@ -49,12 +50,14 @@ namespace {
 const char* unsound(const AgreedState& state, const Pool& p, NodeMask voters) {
     if ((p.members & ~voters) != 0) return "members are voters";
     if (((p.no_carrier | p.failed_open) & ~p.members) != 0) return "only members have ailments";
-    if (p.width != static_cast<std::uint32_t>(std::popcount(p.members))) return "a list is as wide as the pool has members";
+    if (p.width != static_cast<std::uint32_t>(std::popcount(p.members)))
+        return "a list is as wide as the pool has members";
     if (p.config.slots > max_slots || p.lists.size() != std::size_t{p.width} * p.config.slots ||
         p.changed.size() != p.config.slots)
         return "every slot has a list";
     if (p.weights.size() > max_nodes || p.pins.size() > p.config.slots) return "weights and pins are bounded";
-    if (std::ranges::any_of(p.weights, [](const Weight& w) { return w.weight > max_weight; })) return "weights are bounded";
+    if (std::ranges::any_of(p.weights, [](const Weight& w) { return w.weight > max_weight; }))
+        return "weights are bounded";
     if (std::ranges::any_of(p.pins, [&](const PinnedSlot& pin) { return pin.slot >= p.config.slots; }))
         return "a pinned slot is one of the pool's";
     for (std::uint32_t s = 0; s < p.config.slots; ++s) {

@@ -21,7 +21,11 @@ using NodeMask = std::uint32_t;
 static_assert(max_nodes <= 8 * sizeof(NodeMask));
 inline constexpr NodeIndex no_index = 0xff;
 
-constexpr NodeMask bit(NodeIndex i) { return NodeMask{1} << i; }
-constexpr bool has(NodeMask mask, NodeIndex i) { return (mask >> i & 1) != 0; }
+constexpr NodeMask bit(NodeIndex i) {
+    return NodeMask{1} << i;
+}
+constexpr bool has(NodeMask mask, NodeIndex i) {
+    return (mask >> i & 1) != 0;
+}
 
 }  // namespace buoy::core

@@ -14,9 +14,9 @@
 
 namespace buoy::core {
 
-/// In how many configurations of this ring, the present one included, the sender has been together with this daemon.
-/// Both count from the later one's joining, so that equal numbers mean the same configuration: a message sent
-/// before a change and delivered after it shows by this.
+/// In how many configurations of this ring, the present one included, the sender has been together with this
+/// daemon. Both count from the later one's joining, so that equal numbers mean the same configuration: a
+/// message sent before a change and delivered after it shows by this.
 struct Together {
     NodeId node;
     std::uint32_t process = 0;  ///< the daemon's process id, as the group tells it
@@ -55,7 +55,7 @@ struct Snapshot {
     NodeId sender;
     CorosyncRing ring;
     std::vector<Together> together;
-    NodeId to;          ///< one node that asked within a configuration; 0: everyone, to begin the configuration with
+    NodeId to;  ///< one node that asked within a configuration; 0: everyone, to begin the configuration with
     bool hold = false;  ///< nobody opens anything for LM
     AgreedState state;
     std::string unknown;

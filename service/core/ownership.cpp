@@ -55,10 +55,18 @@ void Ownership::on(const TimerFired&) {
     emit(ArmTimer{at});
 }
 
-void Ownership::on(const ConfigurationChanged& event) { deliver(event); }
-void Ownership::on(const EntryDelivered& event) { deliver(event.entry); }
-void Ownership::on(const HelloDelivered& event) { deliver(event.hello); }
-void Ownership::on(const SnapshotDelivered& event) { deliver(event.snapshot); }
+void Ownership::on(const ConfigurationChanged& event) {
+    deliver(event);
+}
+void Ownership::on(const EntryDelivered& event) {
+    deliver(event.entry);
+}
+void Ownership::on(const HelloDelivered& event) {
+    deliver(event.hello);
+}
+void Ownership::on(const SnapshotDelivered& event) {
+    deliver(event.snapshot);
+}
 
 void Ownership::on(const QuorumChanged& event) {
     exchange_.quorum(event);
@@ -77,7 +85,8 @@ void Ownership::on(const BeatReceived& event) {
     if (from == no_index) {
 #ifdef BUOY_FAULTS
         for (const Echo& echo : beat.echoes)
-            if (echo.node == settings_.self && echo.incarnation == settings_.incarnation && echo.created <= now_)
+            if (echo.node == settings_.self && echo.incarnation == settings_.incarnation &&
+                echo.created <= now_)
                 peers_.stranger_vouched_ = std::max(peers_.stranger_vouched_, echo.created);
 #endif
         saw(beat.sender);
@@ -101,9 +110,13 @@ void Ownership::on(const FencingReported& event) {
     react();
 }
 
-void Ownership::on(const EffectDone& event) { answered(event.effect, {}); }
+void Ownership::on(const EffectDone& event) {
+    answered(event.effect, {});
+}
 
-void Ownership::on(const EffectFailed& event) { answered(event.effect, event.slots); }
+void Ownership::on(const EffectFailed& event) {
+    answered(event.effect, event.slots);
+}
 
 void Ownership::answered(EffectId id, const std::vector<SlotId>& failed) {
     std::vector<SlotId> about;
@@ -117,7 +130,8 @@ void Ownership::answered(EffectId id, const std::vector<SlotId>& failed) {
             // The slot goes on to the next member: this one is not eligible until somebody has looked at it.
             for (const SlotId s : about) {
                 const Pool* pool = agreed_.pool(s.pool);
-                if (LocalPool* here = pool == nullptr ? nullptr : local(pool->config.name)) here->failed_open = true;
+                if (LocalPool* here = pool == nullptr ? nullptr : local(pool->config.name))
+                    here->failed_open = true;
             }
             close(about);
             break;
@@ -173,9 +187,11 @@ void Ownership::react() {
         if (!out_ && peers_.condemned_ourselves(agreed_, self, joined_ ? joined_at_ : Tag{})) leave();
         if (self.primary) {
             peers_.update_barrier(now_, agreed_, self, barrier_);
-            if (muted_ && joined_ && (barrier_.passed(entry_of(joined_at_)) || fault(Fault::mute_wait))) muted_ = false;
+            if (muted_ && joined_ && (barrier_.passed(entry_of(joined_at_)) || fault(Fault::mute_wait)))
+                muted_ = false;
             if (peers_.count_condemned(agreed_, self)) dirty_ = status_due_ = true;
-            if (!agreed_.leases_count && barrier_.all(voters_entry())) no_leases_since_ = agreed_.voters_changed;
+            if (!agreed_.leases_count && barrier_.all(voters_entry()))
+                no_leases_since_ = agreed_.voters_changed;
             if (phase_ == Phase::primary && peers_.diverged(agreed_, self, hash_)) resync();
         }
         renew();
@@ -240,8 +256,13 @@ Status Ownership::status() const {
     }
     const NodeIndex self = self_index(agreed_);
     for (const Pool& p : agreed_.pools) {
-        PoolStatus pool{p.config.name, p.config.slots, holding_.open_count(p.id),
-                        static_cast<std::uint32_t>(std::popcount(p.members)), false, false, false,
+        PoolStatus pool{p.config.name,
+                        p.config.slots,
+                        holding_.open_count(p.id),
+                        static_cast<std::uint32_t>(std::popcount(p.members)),
+                        false,
+                        false,
+                        false,
                         p.config.on_loss == OnLoss::unsafe};
         if (self != no_index) {
             pool.started = has(p.members, self);

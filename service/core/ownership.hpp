@@ -19,15 +19,17 @@
 
 namespace buoy::core {
 
-/// Who may answer for a slot (design, section 4): one node's part, as a pure state machine. Events go in with their
-/// time, effects come out to be carried out in their order; the results of Close and Open come back as events. Not
-/// thread-safe. Total: any event is taken at any time; what makes no sense is counted and dropped.
+/// Who may answer for a slot (design, section 4): one node's part, as a pure state machine. Events go in with
+/// their time, effects come out to be carried out in their order; the results of Close and Open come back as
+/// events. Not thread-safe. Total: any event is taken at any time; what makes no sense is counted and
+/// dropped.
 ///
-/// Streams - the agreed order, beats, quorum, fencing, requests - may be interleaved in any way. Within the agreed order
-/// (configurations, entries, Hellos, snapshots) events have to come as the group delivers them.
+/// Streams - the agreed order, beats, quorum, fencing, requests - may be interleaved in any way. Within the
+/// agreed order (configurations, entries, Hellos, snapshots) events have to come as the group delivers them.
 class Ownership {
   public:
-    /// Takes one event at `now`, this node's boot-clock time. Time that runs backwards counts as standing still.
+    /// Takes one event at `now`, this node's boot-clock time. Time that runs backwards counts as standing
+    /// still.
     Effects step(TimePoint now, const Event& event);
 
     /// Where the node is in the present configuration.
@@ -41,6 +43,8 @@ class Ownership {
     };
 
     [[nodiscard]] Phase phase() const { return phase_; }
+    /// Events of the agreed order that wait for a Close to be answered.
+    [[nodiscard]] std::size_t waiting() const { return queue_.size(); }
     [[nodiscard]] bool has_state() const { return has_state_; }
     [[nodiscard]] bool out() const { return out_; }
     [[nodiscard]] bool muted() const { return muted_; }
@@ -51,7 +55,9 @@ class Ownership {
     [[nodiscard]] TimePoint deadline() const { return deadline_; }
     [[nodiscard]] NodeId self() const { return settings_.self; }
     /// How often messages were dropped for this reason.
-    [[nodiscard]] std::uint64_t refused(Refusal reason) const { return refused_[static_cast<std::size_t>(reason)]; }
+    [[nodiscard]] std::uint64_t refused(Refusal reason) const {
+        return refused_[static_cast<std::size_t>(reason)];
+    }
 
   private:
     friend struct Invariants;
@@ -176,7 +182,9 @@ class Ownership {
     [[nodiscard]] bool has_carrier(std::string_view pool) const;
     [[nodiscard]] LocalPool* local(std::string_view name);
     [[nodiscard]] const LocalPool* local(std::string_view name) const;
-    [[nodiscard]] NodeIndex self_index(const AgreedState& agreed) const { return agreed.find(settings_.self); }
+    [[nodiscard]] NodeIndex self_index(const AgreedState& agreed) const {
+        return agreed.find(settings_.self);
+    }
 
     Started settings_;
     Duration margin_{};  // LM
@@ -190,7 +198,7 @@ class Ownership {
     bool has_state_ = false;
     AgreedState agreed_;
     std::uint64_t hash_ = 0;
-    AgreedState next_;           // what an entry or a configuration makes of it, while closes are on their way
+    AgreedState next_;  // what an entry or a configuration makes of it, while closes are on their way
     Entry next_entry_;
     Outcome next_outcome_ = Outcome::applied;
     bool next_hold_ = false;
@@ -205,7 +213,8 @@ class Ownership {
     Barrier barrier_;
     Holding holding_;
     TimePoint deadline_;
-    Tag no_leases_since_;  // the electorate of which every voter was seen not to take silence for proof any more
+    Tag no_leases_since_;  // the electorate of which every voter was seen not to take silence for proof any
+                           // more
     TimePoint hold_until_;
     bool out_ = true;
     bool muted_ = true;
@@ -227,7 +236,7 @@ class Ownership {
     TimePoint next_beat_;
     TimePoint retry_close_at_;
     bool beat_now_ = false;
-    bool dirty_ = true;      // something changed that may let a slot open
+    bool dirty_ = true;  // something changed that may let a slot open
     bool resynced_ = false;
     bool status_due_ = false;
     Status published_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What this node wants in the agreed order, and the requests of agents and people. Nothing is asked for twice while it
-// is on its way; a configuration change voids what was on its way, and it is asked for again.
+// What this node wants in the agreed order, and the requests of agents and people. Nothing is asked for twice
+// while it is on its way; a configuration change voids what was on its way, and it is asked for again.
 #include <algorithm>
 #include <bit>
 
@@ -16,7 +16,8 @@ constexpr int request_leases = 20;            // a request waits this many lease
 }  // namespace
 
 Ownership::LocalPool* Ownership::local(std::string_view name) {
-    const auto found = std::ranges::find_if(pools_, [&](const LocalPool& p) { return p.config.name == name; });
+    const auto found =
+        std::ranges::find_if(pools_, [&](const LocalPool& p) { return p.config.name == name; });
     return found == pools_.end() ? nullptr : &*found;
 }
 
@@ -88,8 +89,8 @@ void Ownership::ask_for_others() {
     if (!agreed_.leases_count && std::popcount(agreed_.electorate()) >= 3 && lowest == settings_.self &&
         barrier_.all(voters_entry()))
         order(CountLeases{agreed_.voters_changed});
-    // Two beats later than we opened: other successors of the same node may still be counting who condemns it, and the
-    // entry would make them count again.
+    // Two beats later than we opened: other successors of the same node may still be counting who condemns
+    // it, and the entry would make them count again.
     opened_past_ &= peers_.known() & ~agreed_.lost() & agreed_.electorate();
     if (opened_past_ == 0 || now_ - opened_past_since_ < 2 * settings_.beat) return;
     for (NodeIndex i = 0; i < max_nodes; ++i)
@@ -141,7 +142,8 @@ void Ownership::entry_returned(const Entry& entry, Outcome outcome) {
         return;
     }
     if (const auto* join = std::get_if<JoinPool>(&entry.body)) {
-        const bool refused = outcome == Outcome::different_config || outcome == Outcome::full || outcome == Outcome::refused;
+        const bool refused =
+            outcome == Outcome::different_config || outcome == Outcome::full || outcome == Outcome::refused;
         if (!refused) return;
         std::erase_if(pending_, [&](const Pending& p) {
             const auto* start = std::get_if<StartPool>(&p.request);
@@ -152,6 +154,13 @@ void Ownership::entry_returned(const Entry& entry, Outcome outcome) {
         std::erase_if(pools_, [&](const LocalPool& p) { return p.config.name == join->config.name; });
     }
     if (std::holds_alternative<Leave>(entry.body) && outcome == Outcome::last_voter) left_last_ = true;
+}
+
+template <typename E>
+std::optional<Outcome> Ownership::serve_entry(const Pending& pending, const E& entry) {
+    if (phase_ == Phase::primary && exchange_.quorate()) order(entry, pending.id);
+    if (now_ - pending.since > request_leases * settings_.lease) return Outcome::not_primary;
+    return std::nullopt;
 }
 
 void Ownership::serve() {
@@ -177,20 +186,14 @@ std::optional<Outcome> Ownership::serve(Pending& pending) {
         pending.request);
 }
 
-template <typename E>
-std::optional<Outcome> Ownership::serve_entry(const Pending& pending, const E& entry) {
-    if (phase_ == Phase::primary && exchange_.quorate()) order(entry, pending.id);
-    if (now_ - pending.since > request_leases * settings_.lease) return Outcome::not_primary;
-    return std::nullopt;
-}
-
 std::optional<Outcome> Ownership::serve(Pending& pending, const StartPool& request) {
     LocalPool* here = local(request.config.name);
     if (!pending.begun) {
-        if (request.config.name.empty() || request.config.name.size() > max_name || request.config.slots == 0 ||
-            request.config.slots > max_slots)
+        if (request.config.name.empty() || request.config.name.size() > max_name ||
+            request.config.slots == 0 || request.config.slots > max_slots)
             return Outcome::refused;
-        if (here != nullptr && !here->stopping && here->config != request.config) return Outcome::different_config;
+        if (here != nullptr && !here->stopping && here->config != request.config)
+            return Outcome::different_config;
         // The stop that is under way comes first.
         if (here != nullptr && here->stopping) return std::nullopt;
         if (here == nullptr) {
@@ -230,10 +233,11 @@ std::optional<Outcome> Ownership::serve(Pending&, const ClearFailure& request) {
 }
 
 std::optional<Outcome> Ownership::serve(Pending& pending, const ConfirmDown& request) {
-    if (!has_state_) return now_ - pending.since > request_leases * settings_.lease
-                                ? std::optional(Outcome::not_primary)
-                                : std::nullopt;
-    if (agreed_.find(request.node) == no_index) return pending.begun ? Outcome::applied : Outcome::no_such_node;
+    if (!has_state_)
+        return now_ - pending.since > request_leases * settings_.lease ? std::optional(Outcome::not_primary)
+                                                                       : std::nullopt;
+    if (agreed_.find(request.node) == no_index)
+        return pending.begun ? Outcome::applied : Outcome::no_such_node;
     // Whoever speaks in this configuration is not down, whatever anyone says.
     if (request.node == settings_.self || request.user.size() > max_text || exchange_.is_member(request.node))
         return Outcome::refused;

@@ -72,8 +72,8 @@ void Ownership::process(const Hello& hello) {
         return;
     }
     if (phase_ != Phase::primary || hello.has_state || hello.sender == settings_.self) return;
-    // Somebody has thrown its state away within a configuration. The lowest id that still has one answers, from
-    // exactly this place in the order.
+    // Somebody has thrown its state away within a configuration. The lowest id that still has one answers,
+    // from exactly this place in the order.
     if (std::ranges::find(resyncing_, hello.sender) == resyncing_.end()) resyncing_.push_back(hello.sender);
     NodeId lowest = settings_.self;
     for (const NodeId node : exchange_.members())
@@ -92,14 +92,16 @@ void Ownership::decide() {
     if (!decision->snapshot) return install(begun(agreed_), true, decision->hold);
     if (decision->keeper != settings_.self || snapshot_sent_) return;
     snapshot_sent_ = true;
-    // A cold start's voters are those who are here, from the beginning: no part of them can go on without the rest.
+    // A cold start's voters are those who are here, from the beginning: no part of them can go on without the
+    // rest.
     AgreedState base = begun(decision->cold ? AgreedState{} : agreed_);
     if (decision->cold) base.elect(exchange_.members());
     send_snapshot(std::move(base), {}, decision->hold);
 }
 
 void Ownership::send_snapshot(AgreedState state, NodeId to, bool hold) {
-    emit(Multicast{Snapshot{settings_.self, exchange_.ring(), exchange_.together(), to, hold, std::move(state), {}}});
+    emit(Multicast{
+        Snapshot{settings_.self, exchange_.ring(), exchange_.together(), to, hold, std::move(state), {}}});
 }
 
 void Ownership::process(const Snapshot& snapshot) {
@@ -115,8 +117,8 @@ void Ownership::process(const Snapshot& snapshot) {
         return;
     }
     const auto& decision = exchange_.decision();
-    if (phase_ != Phase::exchanging || !decision || !decision->snapshot || decision->keeper != snapshot.sender ||
-        snapshot.state.tag != Tag{decision->ring, 0})
+    if (phase_ != Phase::exchanging || !decision || !decision->snapshot ||
+        decision->keeper != snapshot.sender || snapshot.state.tag != Tag{decision->ring, 0})
         return refuse(Refusal::contradictory);
     if (has_state_ && !decision->cold && agreed_.tag == decision->newest && hash_ == decision->hash) {
         AgreedState base = agreed_;
@@ -150,7 +152,9 @@ void Ownership::process(const Entry& entry) {
 
 namespace {
 
-bool is_in(const AgreedState& agreed, NodeIndex i) { return i != no_index && !agreed.voters[i].lost; }
+bool is_in(const AgreedState& agreed, NodeIndex i) {
+    return i != no_index && !agreed.voters[i].lost;
+}
 
 // The node that an entry lets back in, where it did.
 NodeId readmitted(const Entry& entry, Outcome outcome) {
@@ -193,8 +197,10 @@ void Ownership::commit_entry() {
     if (new_voters) {
         if (!fault(Fault::recount)) peers_.recount();
         barrier_.reset();
-        // From three voters on nobody goes on without echoes; what was granted before is cut back before we report it.
-        const bool outgrown = std::popcount(next_.electorate()) <= 2 && std::popcount(agreed_.electorate()) > 2;
+        // From three voters on nobody goes on without echoes; what was granted before is cut back before we
+        // report it.
+        const bool outgrown =
+            std::popcount(next_.electorate()) <= 2 && std::popcount(agreed_.electorate()) > 2;
         if (outgrown && !out_) shorten_lease();
     }
     const NodeIndex self = self_index(agreed_);

@@ -10,7 +10,11 @@ namespace buoy::core {
 
 Peers::Self Ownership::standing() const {
     const bool primary = phase_ == Phase::primary || phase_ == Phase::applying;
-    return {has_state_ ? self_index(agreed_) : no_index, primary, agreed_.tag, settings_.incarnation, settings_.lease,
+    return {has_state_ ? self_index(agreed_) : no_index,
+            primary,
+            agreed_.tag,
+            settings_.incarnation,
+            settings_.lease,
             margin_};
 }
 
@@ -20,8 +24,8 @@ std::uint64_t Ownership::entry_of(const Tag& tag) const {
 }
 
 bool Ownership::two_node_survivor() const {
-    return phase_ == Phase::exchanging && exchange_.complete_without_primary() && exchange_.quorate() && has_state_ &&
-           std::popcount(agreed_.electorate()) == 2 && self_index(agreed_) != no_index;
+    return phase_ == Phase::exchanging && exchange_.complete_without_primary() && exchange_.quorate() &&
+           has_state_ && std::popcount(agreed_.electorate()) == 2 && self_index(agreed_) != no_index;
 }
 
 // A pool for which a node's absence is proof enough.
@@ -30,7 +34,8 @@ bool Ownership::absence_suffices(const AgreedState& agreed, const Pool& pool) co
            (fault(Fault::two_node_unfenced) && std::popcount(agreed.electorate()) == 2);
 }
 
-bool Ownership::counts_as_silent(const AgreedState& agreed, const Pool& pool, NodeIndex who, NodeMask known) const {
+bool Ownership::counts_as_silent(const AgreedState& agreed, const Pool& pool, NodeIndex who,
+                                 NodeMask known) const {
     if (absence_suffices(agreed, pool)) {
         if (agreed.voters[who].lost) return true;
         if (two_node_survivor() && !exchange_.is_member(agreed.voters[who].id)) return true;
@@ -48,7 +53,8 @@ bool Ownership::may_be_here(const AgreedState& agreed, const Pool& pool) const {
 }
 
 // The first half of rule 4: everyone before us in the list is silent, as far as the policy asks.
-bool Ownership::first_in_line(const AgreedState& agreed, const Pool& pool, std::uint32_t slot, NodeMask known) const {
+bool Ownership::first_in_line(const AgreedState& agreed, const Pool& pool, std::uint32_t slot,
+                              NodeMask known) const {
     const NodeIndex self = self_index(agreed);
     for (const NodeIndex who : pool.list(slot)) {
         if (who == self || fault(Fault::order)) return true;
@@ -121,8 +127,9 @@ void Ownership::shorten_lease() {
     if (until < deadline_) set_deadline(until);
 }
 
-// Of two nodes neither takes anything from the other without proof of its silence, so that a node may go on without
-// the other's echo - once both have been seen to know that they are two, for who does not may still count leases.
+// Of two nodes neither takes anything from the other without proof of its silence, so that a node may go on
+// without the other's echo - once both have been seen to know that they are two, for who does not may still
+// count leases.
 bool Ownership::membership_holds() const {
     if (!exchange_.quorate() || !exchange_.last_quorum().two_node || agreed_.leases_count) return false;
     if (std::popcount(agreed_.electorate()) > 2 || agreed_.lost() >> self_index(agreed_) & 1) return false;
@@ -130,8 +137,8 @@ bool Ownership::membership_holds() const {
     return phase_ == Phase::primary || phase_ == Phase::applying || two_node_survivor();
 }
 
-// The second half of rule 4. Where a node may hold on without echoes, a majority that knows of the entry is no proof
-// that it does: there everyone has to have reported it.
+// The second half of rule 4. Where a node may hold on without echoes, a majority that knows of the entry is
+// no proof that it does: there everyone has to have reported it.
 bool Ownership::barrier_passed(const Pool& pool, std::uint32_t slot) const {
     if (phase_ != Phase::primary) return true;
     const std::uint64_t entry = std::max<std::uint64_t>(pool.changed[slot], voters_entry());
@@ -146,7 +153,9 @@ bool Ownership::barrier_passed(const Pool& pool, std::uint32_t slot) const {
 void Ownership::open_slots() {
     if (phase_ == Phase::applying || phase_ == Phase::installing || !queue_.empty()) return;
     dirty_ = false;
-    if (!has_state_ || out_ || now_ < hold_until_ || deadline_ <= now_ || !exchange_.quorate() || holding_.close_failed()) return;
+    if (!has_state_ || out_ || now_ < hold_until_ || deadline_ <= now_ || !exchange_.quorate() ||
+        holding_.close_failed())
+        return;
     const bool alone = two_node_survivor();
     if (phase_ != Phase::primary && !alone) return;
     std::vector<SlotId> slots;

@@ -94,8 +94,8 @@ Peers::News Peers::receive(TimePoint now, const AgreedState& agreed, const Self&
     NodeMask condemns = 0;
     for (const NodeId node : beat.condemned)
         if (const NodeIndex i = agreed.find(node); i != no_index) condemns |= bit(i);
-    const bool changed =
-        !p.heard_of || p.tag != beat.tag || p.condemns != condemns || p.incarnation != beat.incarnation || p.hash != beat.hash;
+    const bool changed = !p.heard_of || p.tag != beat.tag || p.condemns != condemns ||
+                         p.incarnation != beat.incarnation || p.hash != beat.hash;
     if (p.incarnation != beat.incarnation) p.echoable = false;
     p.heard_of = true;
     p.incarnation = beat.incarnation;
@@ -104,7 +104,8 @@ Peers::News Peers::receive(TimePoint now, const AgreedState& agreed, const Self&
     p.hash = beat.hash;
     p.condemns = condemns;
     const bool same_ring = beat.tag.ring == self.tag.ring;
-    const bool count = (same_ring || fault(Fault::echo_ring)) && (self.primary || fault(Fault::echo_primary)) &&
+    const bool count = (same_ring || fault(Fault::echo_ring)) &&
+                       (self.primary || fault(Fault::echo_primary)) &&
                        (!same_ring || beat.tag.entries >= self.tag.entries || fault(Fault::echo_entry));
     if (count && !has(mine_, from)) {
         p.echo = beat.created;
@@ -130,7 +131,8 @@ bool Peers::condemn_silent(TimePoint now, const AgreedState& agreed, const Self&
     if (self.index == no_index || !has(voters, self.index)) return false;
     bool any = false;
     for (NodeIndex i = 0; i < max_nodes; ++i) {
-        if (i == self.index || !has(voters, i) || has(mine_, i) || now - peers_[i].heard <= self.margin) continue;
+        if (i == self.index || !has(voters, i) || has(mine_, i) || now - peers_[i].heard <= self.margin)
+            continue;
         mine_ |= bit(i);
         any = true;
     }
@@ -152,7 +154,8 @@ bool Peers::count_condemned(const AgreedState& agreed, const Self& self) {
     const NodeMask before = known_;
     std::array<std::uint8_t, max_nodes> votes{};
     const auto add = [&](NodeMask condemned) {
-        for (condemned &= voters; condemned != 0; condemned &= condemned - 1) ++votes[std::countr_zero(condemned)];
+        for (condemned &= voters; condemned != 0; condemned &= condemned - 1)
+            ++votes[std::countr_zero(condemned)];
     };
     for (NodeIndex j = 0; j < max_nodes; ++j) {
         if (!has(voters, j)) continue;
@@ -170,13 +173,14 @@ bool Peers::condemned_ourselves(const AgreedState& agreed, const Self& self, con
     if (self.index == no_index) return false;
     int votes = 0;
     for (NodeIndex j = 0; j < max_nodes; ++j) {
-        if (agreed.voters[j].id.value == 0 || j == self.index || !has(peers_[j].condemns, self.index)) continue;
+        if (agreed.voters[j].id.value == 0 || j == self.index || !has(peers_[j].condemns, self.index))
+            continue;
         // Who has not seen our Rejoin yet speaks of the time before it.
         if (peers_[j].tag.ring == since.ring && peers_[j].tag.entries < since.entries) continue;
         ++votes;
     }
-    // So many that the others are no majority: no lease can be had from them any more (with an even number of voters
-    // that is one vote short of a majority that condemns).
+    // So many that the others are no majority: no lease can be had from them any more (with an even number of
+    // voters that is one vote short of a majority that condemns).
     return votes > std::popcount(agreed.electorate()) - agreed.majority();
 }
 
@@ -196,7 +200,8 @@ TimePoint Peers::vouched(TimePoint now, const AgreedState& agreed, const Self& s
     if (fault(Fault::non_voter_echo)) times[count++] = stranger_vouched_;
 #endif
     const auto nth = times.begin() + majority;
-    std::nth_element(times.begin(), nth, times.begin() + static_cast<std::ptrdiff_t>(count), std::greater<>());
+    std::nth_element(times.begin(), nth, times.begin() + static_cast<std::ptrdiff_t>(count),
+                     std::greater<>());
     return *nth;
 }
 
@@ -213,7 +218,8 @@ std::int64_t Peers::reported_by_all(const AgreedState& agreed, const Self& self,
     return least;
 }
 
-void Peers::update_barrier(TimePoint now, const AgreedState& agreed, const Self& self, Barrier& barrier) const {
+void Peers::update_barrier(TimePoint now, const AgreedState& agreed, const Self& self,
+                           Barrier& barrier) const {
     std::array<std::int64_t, max_nodes> entries;
     std::size_t count = 0;
     for (NodeIndex j = 0; j < max_nodes; ++j)

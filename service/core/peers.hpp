@@ -10,17 +10,19 @@
 
 namespace buoy::core {
 
-/// How far the voters have reported to be in a ring, for rule 4's barrier: an entry has passed it when every voter -
-/// or a majority for longer than LM - has reported it.
+/// How far the voters have reported to be in a ring, for rule 4's barrier: an entry has passed it when every
+/// voter - or a majority for longer than LM - has reported it.
 class Barrier {
   public:
     /// Begins anew: another ring, or other voters.
     void reset() { *this = Barrier(); }
-    /// `all`: the least that every voter has reported, or -1 where one is elsewhere. `majority`: what a majority has.
+    /// `all`: the least that every voter has reported, or -1 where one is elsewhere. `majority`: what a
+    /// majority has.
     void update(TimePoint now, Duration margin, std::int64_t all, std::int64_t majority);
     [[nodiscard]] bool all(std::uint64_t entry) const { return all_ >= static_cast<std::int64_t>(entry); }
     [[nodiscard]] bool passed(std::uint64_t entry) const;
-    /// When the next entry will have been with a majority for longer than LM; the greatest time where none will.
+    /// When the next entry will have been with a majority for longer than LM; the greatest time where none
+    /// will.
     [[nodiscard]] TimePoint next_passing(TimePoint now, Duration margin) const;
 
   private:
@@ -34,8 +36,8 @@ class Barrier {
     FixedList<Reached, 16> rising_;
 };
 
-/// What a node knows of the other voters from their beats: rules 1, 2, 3 and 8. Indexed by their places in the
-/// agreed state. No function here allocates, or does more than a few steps per voter.
+/// What a node knows of the other voters from their beats: rules 1, 2, 3 and 8. Indexed by their places in
+/// the agreed state. No function here allocates, or does more than a few steps per voter.
 class Peers {
   public:
     /// Where the node itself stands, as rules 1 and 4 compare with.
@@ -62,7 +64,8 @@ class Peers {
     void stop_condemning() { mine_ = 0; }
 
     /// Takes a beat in. An older one than the last of its sender changes nothing.
-    News receive(TimePoint now, const AgreedState& agreed, const Self& self, NodeIndex from, const Beat& beat);
+    News receive(TimePoint now, const AgreedState& agreed, const Self& self, NodeIndex from,
+                 const Beat& beat);
     /// Whether the beat is older than one that came already.
     [[nodiscard]] bool is_old(NodeIndex from, const Beat& beat) const;
     /// Condemns who has not been heard for LM. True when somebody was.
@@ -71,14 +74,17 @@ class Peers {
     [[nodiscard]] TimePoint next_silence(TimePoint now, const AgreedState& agreed, const Self& self) const;
     /// Looks again for whom a majority condemns. True when that has become more.
     bool count_condemned(const AgreedState& agreed, const Self& self);
-    /// Whether so many report to condemn us that the rest is no majority; counted are those that have applied `since`,
-    /// where they are on its ring.
-    [[nodiscard]] bool condemned_ourselves(const AgreedState& agreed, const Self& self, const Tag& since) const;
-    /// When, in our own time, a majority of the voters last vouched for us; the least time where it never did.
+    /// Whether so many report to condemn us that the rest is no majority; counted are those that have applied
+    /// `since`, where they are on its ring.
+    [[nodiscard]] bool condemned_ourselves(const AgreedState& agreed, const Self& self,
+                                           const Tag& since) const;
+    /// When, in our own time, a majority of the voters last vouched for us; the least time where it never
+    /// did.
     [[nodiscard]] TimePoint vouched(TimePoint now, const AgreedState& agreed, const Self& self) const;
     void update_barrier(TimePoint now, const AgreedState& agreed, const Self& self, Barrier& barrier) const;
     /// As `all` of the barrier, for the voters in `among` only.
-    [[nodiscard]] std::int64_t reported_by_all(const AgreedState& agreed, const Self& self, NodeMask among) const;
+    [[nodiscard]] std::int64_t reported_by_all(const AgreedState& agreed, const Self& self,
+                                               NodeMask among) const;
     /// What our beat says of the others.
     void write(const AgreedState& agreed, const Self& self, bool echo, Beat& beat) const;
     /// Whether our state is the one that differs from that of most others with the same tag.
@@ -94,8 +100,8 @@ class Peers {
         bool echoable = false;
         bool has_vouched = false;
         Incarnation incarnation;
-        TimePoint created;    // its newest beat, in its time
-        Tag tag;              // that it reported
+        TimePoint created;  // its newest beat, in its time
+        Tag tag;            // that it reported
         std::uint64_t hash = 0;
         NodeMask condemns = 0;
         TimePoint heard;      // as rule 1 counts, in our time

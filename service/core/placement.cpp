@@ -14,9 +14,9 @@ namespace {
 using Counts = std::array<std::int64_t, max_nodes>;  // by position in `members`
 constexpr std::uint8_t nobody = 0xff;
 
-// How many of `total` slots each of `among` is due, in proportion to weight: the floor of its share or one more.
-// Those that have more than their floor already (`now`) get the odd ones first, so that less has to move; `fixed`
-// slots cannot leave their member, which is due at least those.
+// How many of `total` slots each of `among` is due, in proportion to weight: the floor of its share or one
+// more. Those that have more than their floor already (`now`) get the odd ones first, so that less has to
+// move; `fixed` slots cannot leave their member, which is due at least those.
 Counts due(std::span<const PlacementMember> members, NodeMask among, std::int64_t total, const Counts& now,
            const Counts& fixed) {
     Counts out{};
@@ -57,8 +57,12 @@ Counts due(std::span<const PlacementMember> members, NodeMask among, std::int64_
 class Placement {
   public:
     Placement(std::span<NodeIndex> lists, const PlacementInput& input)
-        : lists_(lists), members_(input.members), pins_(input.pins), rebalance_(input.rebalance),
-          width_(members_.size()), slots_(lists.size() / width_) {
+        : lists_(lists),
+          members_(input.members),
+          pins_(input.pins),
+          rebalance_(input.rebalance),
+          width_(members_.size()),
+          slots_(lists.size() / width_) {
         position_.fill(nobody);
         for (NodeIndex i = 0; i < width_; ++i) {
             position_[members_[i].index] = i;
@@ -77,7 +81,9 @@ class Placement {
     }
 
   private:
-    std::uint8_t at(std::size_t slot, std::size_t place) const { return position_[lists_[slot * width_ + place]]; }
+    std::uint8_t at(std::size_t slot, std::size_t place) const {
+        return position_[lists_[slot * width_ + place]];
+    }
 
     // The first in the slot's list that is in `among`.
     std::uint8_t leading(std::size_t slot, NodeMask among) const {
@@ -89,7 +95,8 @@ class Placement {
     void choose_first() {
         Counts now{};
         Counts fixed{};
-        std::vector<std::uint8_t> movable(slots_, 0);  // 2: its owner may not answer, so that moving it costs nothing
+        std::vector<std::uint8_t> movable(slots_,
+                                          0);  // 2: its owner may not answer, so that moving it costs nothing
         std::int64_t total = 0;
         for (std::size_t s = 0; s < slots_; ++s) {
             const std::uint8_t owner = at(s, 0);
@@ -108,7 +115,8 @@ class Placement {
             }
             ++now[first_[s]];
         }
-        if (rebalance_ == Rebalance::automatic) even_out(now, due(members_, eligible_, total, now, fixed), movable);
+        if (rebalance_ == Rebalance::automatic)
+            even_out(now, due(members_, eligible_, total, now, fixed), movable);
         counts_ = now;
         total_ = total;
     }
@@ -142,7 +150,8 @@ class Placement {
                     ++now[leading(s, rest)];
                 }
             if (group == 0) continue;
-            const Counts target = due(members_, rest, members_[i].eligible ? total_ : total_ + group, now, Counts{});
+            const Counts target =
+                due(members_, rest, members_[i].eligible ? total_ : total_ + group, now, Counts{});
             Counts room{};
             for (NodeIndex j = 0; j < width_; ++j)
                 if (has(rest, j)) room[j] = std::max<std::int64_t>(0, target[j] - counts_[j]);

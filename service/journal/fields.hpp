@@ -5,8 +5,8 @@
 
 #include "service/core/event.hpp"
 
-// The names under which the journal writes every field of every event and effect: the one list that both the writer
-// and the parser read.
+// The names under which the journal writes every field of every event and effect: the one list that both the
+// writer and the parser read.
 namespace buoy::journal {
 
 template <typename T, typename M>
@@ -24,12 +24,14 @@ template <typename T>
 struct Fields;
 
 template <typename T>
-concept Known = requires { Fields<T>::all; };
+concept Known = requires {
+    Fields<T>::all;
+};
 
-#define BUOY_FIELDS(TYPE, NAME, ...)                            \
-    template <>                                                 \
-    struct Fields<TYPE> {                                       \
-        static constexpr const char* name = NAME;               \
+#define BUOY_FIELDS(TYPE, NAME, ...)                              \
+    template <>                                                   \
+    struct Fields<TYPE> {                                         \
+        static constexpr const char* name = NAME;                 \
         static constexpr auto all = std::make_tuple(__VA_ARGS__); \
     }
 #define BUOY_F(TYPE, MEMBER) field(#MEMBER, &TYPE::MEMBER)
@@ -41,7 +43,8 @@ BUOY_FIELDS(Outing, "outing", BUOY_F(Outing, incarnation), BUOY_F(Outing, count)
 BUOY_FIELDS(SlotId, "slot", BUOY_F(SlotId, pool), BUOY_F(SlotId, index));
 
 BUOY_FIELDS(core::PoolConfig, "pool_config", BUOY_F(core::PoolConfig, name), BUOY_F(core::PoolConfig, hash),
-            BUOY_F(core::PoolConfig, slots), BUOY_F(core::PoolConfig, on_loss), BUOY_F(core::PoolConfig, rebalance));
+            BUOY_F(core::PoolConfig, slots), BUOY_F(core::PoolConfig, on_loss),
+            BUOY_F(core::PoolConfig, rebalance));
 BUOY_FIELDS(core::Move, "move", BUOY_F(core::Move, pool), BUOY_F(core::Move, slot), BUOY_F(core::Move, node));
 BUOY_FIELDS(core::Rejoin, "rejoin", BUOY_F(core::Rejoin, node), BUOY_F(core::Rejoin, outing),
             BUOY_F(core::Rejoin, electorate), BUOY_F(core::Rejoin, pools));
@@ -56,41 +59,43 @@ BUOY_FIELDS(core::RemovePool, "remove_pool", BUOY_F(core::RemovePool, pool));
 BUOY_FIELDS(core::SetWeight, "set_weight", BUOY_F(core::SetWeight, pool), BUOY_F(core::SetWeight, node),
             BUOY_F(core::SetWeight, weight));
 BUOY_FIELDS(core::Pin, "pin", BUOY_F(core::Pin, pool), BUOY_F(core::Pin, slot), BUOY_F(core::Pin, node));
-BUOY_FIELDS(core::SetRebalance, "set_rebalance", BUOY_F(core::SetRebalance, pool), BUOY_F(core::SetRebalance, rebalance));
+BUOY_FIELDS(core::SetRebalance, "set_rebalance", BUOY_F(core::SetRebalance, pool),
+            BUOY_F(core::SetRebalance, rebalance));
 BUOY_FIELDS(core::Drain, "drain", BUOY_F(core::Drain, node), BUOY_F(core::Drain, on));
 BUOY_FIELDS(core::SetAilment, "set_ailment", BUOY_F(core::SetAilment, node), BUOY_F(core::SetAilment, pool),
             BUOY_F(core::SetAilment, ailment), BUOY_F(core::SetAilment, on));
 BUOY_FIELDS(core::Unknown, "unknown", BUOY_F(core::Unknown, bytes));
-BUOY_FIELDS(core::Entry, "entry", BUOY_F(core::Entry, ring), BUOY_F(core::Entry, sender), BUOY_F(core::Entry, request),
-            BUOY_F(core::Entry, body), BUOY_F(core::Entry, unknown));
+BUOY_FIELDS(core::Entry, "entry", BUOY_F(core::Entry, ring), BUOY_F(core::Entry, sender),
+            BUOY_F(core::Entry, request), BUOY_F(core::Entry, body), BUOY_F(core::Entry, unknown));
 
-BUOY_FIELDS(core::Voter, "voter", BUOY_F(core::Voter, id), BUOY_F(core::Voter, lost), BUOY_F(core::Voter, drained),
-            BUOY_F(core::Voter, outing));
+BUOY_FIELDS(core::Voter, "voter", BUOY_F(core::Voter, id), BUOY_F(core::Voter, lost),
+            BUOY_F(core::Voter, drained), BUOY_F(core::Voter, outing));
 BUOY_FIELDS(core::Weight, "weight", BUOY_F(core::Weight, node), BUOY_F(core::Weight, weight));
 BUOY_FIELDS(core::PinnedSlot, "pinned_slot", BUOY_F(core::PinnedSlot, slot), BUOY_F(core::PinnedSlot, node));
-BUOY_FIELDS(core::Pool, "pool", BUOY_F(core::Pool, id), BUOY_F(core::Pool, config), BUOY_F(core::Pool, members),
-            BUOY_F(core::Pool, no_carrier), BUOY_F(core::Pool, failed_open), BUOY_F(core::Pool, weights),
-            BUOY_F(core::Pool, pins), BUOY_F(core::Pool, width), BUOY_F(core::Pool, lists), BUOY_F(core::Pool, changed),
-            BUOY_F(core::Pool, unknown));
-BUOY_FIELDS(core::AgreedState, "state", BUOY_F(core::AgreedState, tag), BUOY_F(core::AgreedState, voters_changed),
-            BUOY_F(core::AgreedState, leases_count), BUOY_F(core::AgreedState, voters), BUOY_F(core::AgreedState, pools),
+BUOY_FIELDS(core::Pool, "pool", BUOY_F(core::Pool, id), BUOY_F(core::Pool, config),
+            BUOY_F(core::Pool, members), BUOY_F(core::Pool, no_carrier), BUOY_F(core::Pool, failed_open),
+            BUOY_F(core::Pool, weights), BUOY_F(core::Pool, pins), BUOY_F(core::Pool, width),
+            BUOY_F(core::Pool, lists), BUOY_F(core::Pool, changed), BUOY_F(core::Pool, unknown));
+BUOY_FIELDS(core::AgreedState, "state", BUOY_F(core::AgreedState, tag),
+            BUOY_F(core::AgreedState, voters_changed), BUOY_F(core::AgreedState, leases_count),
+            BUOY_F(core::AgreedState, voters), BUOY_F(core::AgreedState, pools),
             BUOY_F(core::AgreedState, pools_made), BUOY_F(core::AgreedState, unknown));
 BUOY_FIELDS(core::Together, "together", BUOY_F(core::Together, node), BUOY_F(core::Together, process),
             BUOY_F(core::Together, configurations));
 BUOY_FIELDS(core::VoterSeen, "voter_seen", BUOY_F(core::VoterSeen, node), BUOY_F(core::VoterSeen, outing));
-BUOY_FIELDS(core::Hello, "hello", BUOY_F(core::Hello, sender), BUOY_F(core::Hello, incarnation), BUOY_F(core::Hello, ring),
-            BUOY_F(core::Hello, change), BUOY_F(core::Hello, together), BUOY_F(core::Hello, quorate),
-            BUOY_F(core::Hello, expected), BUOY_F(core::Hello, has_state), BUOY_F(core::Hello, holding),
-            BUOY_F(core::Hello, tag),
-            BUOY_F(core::Hello, hash), BUOY_F(core::Hello, voters), BUOY_F(core::Hello, silent),
-            BUOY_F(core::Hello, unknown));
+BUOY_FIELDS(core::Hello, "hello", BUOY_F(core::Hello, sender), BUOY_F(core::Hello, incarnation),
+            BUOY_F(core::Hello, ring), BUOY_F(core::Hello, change), BUOY_F(core::Hello, together),
+            BUOY_F(core::Hello, quorate), BUOY_F(core::Hello, expected), BUOY_F(core::Hello, has_state),
+            BUOY_F(core::Hello, holding), BUOY_F(core::Hello, tag), BUOY_F(core::Hello, hash),
+            BUOY_F(core::Hello, voters), BUOY_F(core::Hello, silent), BUOY_F(core::Hello, unknown));
 BUOY_FIELDS(core::Snapshot, "snapshot", BUOY_F(core::Snapshot, sender), BUOY_F(core::Snapshot, ring),
             BUOY_F(core::Snapshot, together), BUOY_F(core::Snapshot, to), BUOY_F(core::Snapshot, hold),
             BUOY_F(core::Snapshot, state), BUOY_F(core::Snapshot, unknown));
-BUOY_FIELDS(core::Echo, "echo", BUOY_F(core::Echo, node), BUOY_F(core::Echo, incarnation), BUOY_F(core::Echo, created));
-BUOY_FIELDS(core::Beat, "beat", BUOY_F(core::Beat, sender), BUOY_F(core::Beat, incarnation), BUOY_F(core::Beat, tag),
-            BUOY_F(core::Beat, hash), BUOY_F(core::Beat, created), BUOY_F(core::Beat, echoes),
-            BUOY_F(core::Beat, condemned));
+BUOY_FIELDS(core::Echo, "echo", BUOY_F(core::Echo, node), BUOY_F(core::Echo, incarnation),
+            BUOY_F(core::Echo, created));
+BUOY_FIELDS(core::Beat, "beat", BUOY_F(core::Beat, sender), BUOY_F(core::Beat, incarnation),
+            BUOY_F(core::Beat, tag), BUOY_F(core::Beat, hash), BUOY_F(core::Beat, created),
+            BUOY_F(core::Beat, echoes), BUOY_F(core::Beat, condemned));
 
 BUOY_FIELDS(core::TimerFired, "timer", );
 BUOY_FIELDS(core::Started, "started", BUOY_F(core::Started, self), BUOY_F(core::Started, incarnation),
@@ -100,40 +105,43 @@ BUOY_FIELDS(core::Departure, "departure", BUOY_F(core::Departure, node), BUOY_F(
 BUOY_FIELDS(core::ConfigurationChanged, "configuration", BUOY_F(core::ConfigurationChanged, ring),
             BUOY_F(core::ConfigurationChanged, members), BUOY_F(core::ConfigurationChanged, joined),
             BUOY_F(core::ConfigurationChanged, left));
-BUOY_FIELDS(core::QuorumChanged, "quorum", BUOY_F(core::QuorumChanged, ring), BUOY_F(core::QuorumChanged, quorate),
-            BUOY_F(core::QuorumChanged, two_node), BUOY_F(core::QuorumChanged, expected),
-            BUOY_F(core::QuorumChanged, nodes));
+BUOY_FIELDS(core::QuorumChanged, "quorum", BUOY_F(core::QuorumChanged, ring),
+            BUOY_F(core::QuorumChanged, quorate), BUOY_F(core::QuorumChanged, two_node),
+            BUOY_F(core::QuorumChanged, expected), BUOY_F(core::QuorumChanged, nodes));
 BUOY_FIELDS(core::EntryDelivered, "entry_delivered", BUOY_F(core::EntryDelivered, entry));
 BUOY_FIELDS(core::HelloDelivered, "hello_delivered", BUOY_F(core::HelloDelivered, hello));
 BUOY_FIELDS(core::SnapshotDelivered, "snapshot_delivered", BUOY_F(core::SnapshotDelivered, snapshot));
 BUOY_FIELDS(core::BeatReceived, "beat_received", BUOY_F(core::BeatReceived, beat));
-BUOY_FIELDS(core::FencingReported, "fencing", BUOY_F(core::FencingReported, node), BUOY_F(core::FencingReported, action),
-            BUOY_F(core::FencingReported, succeeded), BUOY_F(core::FencingReported, at));
+BUOY_FIELDS(core::FencingReported, "fencing", BUOY_F(core::FencingReported, node),
+            BUOY_F(core::FencingReported, action), BUOY_F(core::FencingReported, succeeded),
+            BUOY_F(core::FencingReported, at));
 BUOY_FIELDS(core::EffectDone, "done", BUOY_F(core::EffectDone, effect));
-BUOY_FIELDS(core::EffectFailed, "failed", BUOY_F(core::EffectFailed, effect), BUOY_F(core::EffectFailed, slots),
-            BUOY_F(core::EffectFailed, reason));
-BUOY_FIELDS(core::CarrierChanged, "carrier", BUOY_F(core::CarrierChanged, pool), BUOY_F(core::CarrierChanged, carrier));
+BUOY_FIELDS(core::EffectFailed, "failed", BUOY_F(core::EffectFailed, effect),
+            BUOY_F(core::EffectFailed, slots), BUOY_F(core::EffectFailed, reason));
+BUOY_FIELDS(core::CarrierChanged, "carrier", BUOY_F(core::CarrierChanged, pool),
+            BUOY_F(core::CarrierChanged, carrier));
 BUOY_FIELDS(core::StartPool, "start_pool", BUOY_F(core::StartPool, config));
 BUOY_FIELDS(core::StopPool, "stop_pool", BUOY_F(core::StopPool, pool));
 BUOY_FIELDS(core::ClearFailure, "clear_failure", BUOY_F(core::ClearFailure, pool));
-BUOY_FIELDS(core::ConfirmDown, "confirm_down", BUOY_F(core::ConfirmDown, node), BUOY_F(core::ConfirmDown, proof),
-            BUOY_F(core::ConfirmDown, user));
+BUOY_FIELDS(core::ConfirmDown, "confirm_down", BUOY_F(core::ConfirmDown, node),
+            BUOY_F(core::ConfirmDown, proof), BUOY_F(core::ConfirmDown, user));
 BUOY_FIELDS(core::Shutdown, "shutdown", );
 BUOY_FIELDS(core::Requested, "requested", BUOY_F(core::Requested, id), BUOY_F(core::Requested, request));
 BUOY_FIELDS(core::MessageRefused, "refused", BUOY_F(core::MessageRefused, reason));
 
 BUOY_FIELDS(core::Multicast, "multicast", BUOY_F(core::Multicast, message));
 BUOY_FIELDS(core::SendBeat, "send_beat", BUOY_F(core::SendBeat, beat));
-BUOY_FIELDS(core::Close, "close", BUOY_F(core::Close, id), BUOY_F(core::Close, everything), BUOY_F(core::Close, slots));
+BUOY_FIELDS(core::Close, "close", BUOY_F(core::Close, id), BUOY_F(core::Close, everything),
+            BUOY_F(core::Close, slots));
 BUOY_FIELDS(core::Open, "open", BUOY_F(core::Open, id), BUOY_F(core::Open, slots));
 BUOY_FIELDS(core::Announce, "announce", BUOY_F(core::Announce, slots));
 BUOY_FIELDS(core::SetGateDeadline, "gate_deadline", BUOY_F(core::SetGateDeadline, deadline));
 BUOY_FIELDS(core::ArmTimer, "arm_timer", BUOY_F(core::ArmTimer, at));
 BUOY_FIELDS(core::Reply, "reply", BUOY_F(core::Reply, id), BUOY_F(core::Reply, outcome));
 BUOY_FIELDS(core::PoolStatus, "pool_status", BUOY_F(core::PoolStatus, name), BUOY_F(core::PoolStatus, slots),
-            BUOY_F(core::PoolStatus, held), BUOY_F(core::PoolStatus, members), BUOY_F(core::PoolStatus, started),
-            BUOY_F(core::PoolStatus, failed_open), BUOY_F(core::PoolStatus, no_carrier),
-            BUOY_F(core::PoolStatus, unsafe));
+            BUOY_F(core::PoolStatus, held), BUOY_F(core::PoolStatus, members),
+            BUOY_F(core::PoolStatus, started), BUOY_F(core::PoolStatus, failed_open),
+            BUOY_F(core::PoolStatus, no_carrier), BUOY_F(core::PoolStatus, unsafe));
 BUOY_FIELDS(core::Status, "status", BUOY_F(core::Status, primary), BUOY_F(core::Status, quorate),
             BUOY_F(core::Status, out), BUOY_F(core::Status, close_failed), BUOY_F(core::Status, resynced),
             BUOY_F(core::Status, tag), BUOY_F(core::Status, voters), BUOY_F(core::Status, lost),

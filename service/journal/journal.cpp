@@ -11,12 +11,16 @@ namespace buoy::journal {
 namespace {
 
 template <typename T>
-concept Wrapped = requires(T t) { t.value; } && !Known<T> && std::is_class_v<T>;
+concept Wrapped = requires(T t) {
+    t.value;
+}
+&&!Known<T> && std::is_class_v<T>;
 template <typename T>
 concept Listed = requires(T t) {
     t.begin();
     t.push_back(*t.begin());
-} && !std::is_same_v<T, std::string>;
+}
+&&!std::is_same_v<T, std::string>;
 template <typename T>
 inline constexpr bool is_array = false;
 template <typename T, std::size_t n>
@@ -284,12 +288,14 @@ std::string write(const core::Effect& effect) {
 }
 
 Result<Line> parse(std::string_view text) {
-    if (text.size() > max_line) return fail("journal: line of " + std::to_string(text.size()) + " bytes is too long");
+    if (text.size() > max_line)
+        return fail("journal: line of " + std::to_string(text.size()) + " bytes is too long");
     Reader r(text);
     Line line;
     line.is_event = text.substr(0, 1) == ">";
-    const bool good = line.is_event ? r.eat("> ") && r.value(line.at) && r.eat(" ") && r.value(line.event) && r.at_end()
-                                    : r.eat("< ") && r.value(line.effect) && r.at_end();
+    const bool good = line.is_event
+                          ? r.eat("> ") && r.value(line.at) && r.eat(" ") && r.value(line.event) && r.at_end()
+                          : r.eat("< ") && r.value(line.effect) && r.at_end();
     if (!good) return tl::unexpected<Error>(r.error());
     return line;
 }

@@ -17,11 +17,11 @@ namespace buoy::journal {
 ///     > 1500000000 done {effect=7}
 ///     < gate_deadline {deadline=2000000000}
 ///
-/// Times are nanoseconds of the node's boot clock. Values are whole numbers, quoted texts ("\"", "\\" and \xHH for
-/// what is not printable), lists [a b], structs {name=value ...}, and alternatives kind{...}.
+/// Times are nanoseconds of the node's boot clock. Values are whole numbers, quoted texts ("\"", "\\" and
+/// \xHH for what is not printable), lists [a b], structs {name=value ...}, and alternatives kind{...}.
 struct Line {
     bool is_event = false;
-    TimePoint at;        ///< of an event
+    TimePoint at;  ///< of an event
     core::Event event;
     core::Effect effect;
 };
@@ -35,8 +35,9 @@ std::string write(const core::Effect& effect);
 /// Reads one line, without its newline. The error says what was expected, and where.
 Result<Line> parse(std::string_view line);
 
-/// Gives a journal's events to a new core and compares what it does with what is written. Empty lines and lines that
-/// begin with '#' are skipped. Success is the number of events; the error names the first line that differs.
+/// Gives a journal's events to a new core and compares what it does with what is written. Empty lines and
+/// lines that begin with '#' are skipped. Success is the number of events; the error names the first line
+/// that differs.
 Result<std::size_t> replay(std::string_view journal);
 
 }  // namespace buoy::journal

@@ -31,17 +31,23 @@ void write(const RingId& from, proto::RingId& to) {
     to.set_node(from.ring.node.value);
     to.set_change(from.change);
 }
-RingId read(const proto::RingId& from) { return {{from.seq(), {from.node()}}, from.change()}; }
+RingId read(const proto::RingId& from) {
+    return {{from.seq(), {from.node()}}, from.change()};
+}
 void write(const Tag& from, proto::Tag& to) {
     write(from.ring, *to.mutable_ring());
     to.set_entries(from.entries);
 }
-Tag read(const proto::Tag& from) { return {read(from.ring()), from.entries()}; }
+Tag read(const proto::Tag& from) {
+    return {read(from.ring()), from.entries()};
+}
 void write(const Outing& from, proto::Outing& to) {
     to.set_incarnation(from.incarnation.value);
     to.set_count(from.count);
 }
-Outing read(const proto::Outing& from) { return {{from.incarnation()}, from.count()}; }
+Outing read(const proto::Outing& from) {
+    return {{from.incarnation()}, from.count()};
+}
 
 void write(const core::PoolConfig& from, proto::PoolConfig& to) {
     to.set_name(from.name);
@@ -126,7 +132,9 @@ struct WriteBody {
     void operator()(const core::Unknown& e) const { put_unknown(e.bytes, to); }
 };
 
-bool named(const std::string& pool) { return !pool.empty() && pool.size() <= core::max_name; }
+bool named(const std::string& pool) {
+    return !pool.empty() && pool.size() <= core::max_name;
+}
 
 bool read(const proto::Rejoin& m, core::EntryBody& to) {
     core::Rejoin e{{m.node()}, read(m.outing()), read(m.electorate()), {}};
@@ -151,11 +159,19 @@ bool read(const proto::Body& from, core::EntryBody& to) {
         case K::kMove:
             to = core::Move{from.move().pool(), from.move().slot(), {from.move().node()}};
             return named(from.move().pool());
-        case K::kRejoin: return read(from.rejoin(), to);
-        case K::kLost: to = core::Lost{{from.lost().node()}}; return true;
-        case K::kLeave: to = core::Leave{{from.leave().node()}, read(from.leave().electorate())}; return true;
-        case K::kFenced: return read(from.fenced(), to);
-        case K::kCountLeases: to = core::CountLeases{read(from.count_leases().electorate())}; return true;
+        case K::kRejoin:
+            return read(from.rejoin(), to);
+        case K::kLost:
+            to = core::Lost{{from.lost().node()}};
+            return true;
+        case K::kLeave:
+            to = core::Leave{{from.leave().node()}, read(from.leave().electorate())};
+            return true;
+        case K::kFenced:
+            return read(from.fenced(), to);
+        case K::kCountLeases:
+            to = core::CountLeases{read(from.count_leases().electorate())};
+            return true;
         case K::kJoinPool: {
             core::JoinPool e{{from.join_pool().node()}, {}};
             if (!read(from.join_pool().config(), e.config) || !named(e.config.name)) return false;
@@ -165,29 +181,38 @@ bool read(const proto::Body& from, core::EntryBody& to) {
         case K::kLeavePool:
             to = core::LeavePool{{from.leave_pool().node()}, from.leave_pool().pool()};
             return named(from.leave_pool().pool());
-        case K::kRemovePool: to = core::RemovePool{from.remove_pool().pool()}; return named(from.remove_pool().pool());
+        case K::kRemovePool:
+            to = core::RemovePool{from.remove_pool().pool()};
+            return named(from.remove_pool().pool());
         case K::kSetWeight:
-            to = core::SetWeight{from.set_weight().pool(), {from.set_weight().node()}, from.set_weight().weight()};
+            to = core::SetWeight{
+                from.set_weight().pool(), {from.set_weight().node()}, from.set_weight().weight()};
             return named(from.set_weight().pool());
         case K::kPin:
             to = core::Pin{from.pin().pool(), from.pin().slot(), {from.pin().node()}};
             return named(from.pin().pool());
         case K::kSetRebalance: {
             core::SetRebalance e{from.set_rebalance().pool(), {}};
-            if (!named(e.pool) || !read_enum(from.set_rebalance().rebalance(), core::Rebalance::never, e.rebalance))
+            if (!named(e.pool) ||
+                !read_enum(from.set_rebalance().rebalance(), core::Rebalance::never, e.rebalance))
                 return false;
             to = std::move(e);
             return true;
         }
-        case K::kDrain: to = core::Drain{{from.drain().node()}, from.drain().on()}; return true;
+        case K::kDrain:
+            to = core::Drain{{from.drain().node()}, from.drain().on()};
+            return true;
         case K::kSetAilment: {
             const proto::SetAilment& m = from.set_ailment();
             core::SetAilment e{{m.node()}, m.pool(), {}, m.on()};
-            if (!named(e.pool) || !read_enum(m.ailment(), core::Ailment::failed_open, e.ailment)) return false;
+            if (!named(e.pool) || !read_enum(m.ailment(), core::Ailment::failed_open, e.ailment))
+                return false;
             to = std::move(e);
             return true;
         }
-        case K::KIND_NOT_SET: to = core::Unknown{unknown_of(from)}; return true;
+        case K::KIND_NOT_SET:
+            to = core::Unknown{unknown_of(from)};
+            return true;
     }
     return false;
 }

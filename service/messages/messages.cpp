@@ -17,7 +17,8 @@ proto::Envelope envelope(std::uint64_t cluster) {
 }
 
 // What every message has to be, before it is looked into.
-std::optional<Refusal> open(std::string_view bytes, std::size_t limit, std::uint64_t cluster, proto::Envelope& e) {
+std::optional<Refusal> open(std::string_view bytes, std::size_t limit, std::uint64_t cluster,
+                            proto::Envelope& e) {
     if (bytes.size() > limit) return Refusal::too_large;
     if (!e.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return Refusal::malformed;
     if (e.major() > major_version) return Refusal::newer_major;
@@ -75,7 +76,8 @@ Decoder::Result Decoder::decode(std::string_view bytes, NodeId sender) {
     if (!e.has_snapshot()) return Refusal::malformed;
     const proto::SnapshotPart& part = e.snapshot();
     if (part.sender() != sender.value) return Refusal::contradictory;
-    if (part.parts() == 0 || part.parts() > max_parts || part.part() >= part.parts() || part.bytes().size() > part_size)
+    if (part.parts() == 0 || part.parts() > max_parts || part.part() >= part.parts() ||
+        part.bytes().size() > part_size)
         return Refusal::malformed;
     auto parts = std::ranges::find(parts_, sender, &Parts::sender);
     if (part.part() == 0) {
@@ -85,7 +87,8 @@ Decoder::Result Decoder::decode(std::string_view bytes, NodeId sender) {
         }
         *parts = {sender, 0, part.parts(), {}};
     }
-    if (parts == parts_.end() || parts->next != part.part() || parts->all != part.parts()) return Refusal::contradictory;
+    if (parts == parts_.end() || parts->next != part.part() || parts->all != part.parts())
+        return Refusal::contradictory;
     parts->state += part.bytes();
     if (++parts->next < parts->all) return NotYet{};
     proto::State state;

@@ -30,8 +30,8 @@ std::string encode(const core::Beat& beat, std::uint64_t cluster);
 /// Why bytes were not taken.
 using core::Refusal;
 
-/// Reads what the group delivers, one message after the other, and puts snapshots together from their parts. Nothing
-/// that comes in can make it hold more than one snapshot for each of at most max_nodes senders.
+/// Reads what the group delivers, one message after the other, and puts snapshots together from their parts.
+/// Nothing that comes in can make it hold more than one snapshot for each of at most max_nodes senders.
 class Decoder {
   public:
     explicit Decoder(std::uint64_t cluster) : cluster_(cluster) {}

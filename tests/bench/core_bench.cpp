@@ -18,15 +18,21 @@ void* operator new(std::size_t size) {
     if (void* p = std::malloc(size)) return p;
     std::abort();
 }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p) noexcept {
+    std::free(p);
+}
+void operator delete(void* p, std::size_t) noexcept {
+    std::free(p);
+}
 
 using namespace buoy;
 using namespace buoy::core;
 
 namespace {
 
-NodeId id(std::uint32_t i) { return {i + 1}; }
+NodeId id(std::uint32_t i) {
+    return {i + 1};
+}
 constexpr CorosyncRing ring{100, {1}};
 
 // A state in which `nodes` are voters and members of one pool.
@@ -42,7 +48,8 @@ AgreedState state_of(std::uint32_t nodes, std::uint32_t slots) {
 }
 
 // The lease's beat of every other node, made new each time.
-Beat beat_of(std::uint32_t from, const Tag& tag, std::uint64_t hash, TimePoint created, TimePoint echoed, std::uint32_t nodes) {
+Beat beat_of(std::uint32_t from, const Tag& tag, std::uint64_t hash, TimePoint created, TimePoint echoed,
+             std::uint32_t nodes) {
     Beat b;
     b.sender = id(from);
     b.incarnation = {1};
@@ -56,7 +63,8 @@ Beat beat_of(std::uint32_t from, const Tag& tag, std::uint64_t hash, TimePoint c
 
 // Brings a fresh core into a primary configuration whose state is `state`.
 void bring_in(Ownership& core, TimePoint& now, std::uint32_t nodes, std::uint32_t slots) {
-    core.step(now, Started{id(0), {1}, Duration(50'000'000), Duration(500'000'000), {{"web", 1, slots, {}, {}}}});
+    core.step(now,
+              Started{id(0), {1}, Duration(50'000'000), Duration(500'000'000), {{"web", 1, slots, {}, {}}}});
     core.step(now, EffectDone{{1}});
     ConfigurationChanged change{ring, {}, {}, {}};
     QuorumChanged quorum{ring, true, false, nodes, {}};
@@ -94,7 +102,8 @@ void bring_in(Ownership& core, TimePoint& now, std::uint32_t nodes, std::uint32_
     Effects asked = core.step(now, SnapshotDelivered{{id(1), ring, together, {}, false, begun, {}}});
     for (std::size_t k = 0; k < asked.size(); ++k)
         if (const auto* sent = std::get_if<Multicast>(&asked[k]))
-            if (const auto* entry = std::get_if<Entry>(&sent->message)) core.step(now, EntryDelivered{*entry});
+            if (const auto* entry = std::get_if<Entry>(&sent->message))
+                core.step(now, EntryDelivered{*entry});
 }
 
 void beat_step(benchmark::State& state) {
@@ -103,7 +112,8 @@ void beat_step(benchmark::State& state) {
     Ownership core;
     TimePoint now{std::chrono::seconds(100)};
     bring_in(core, now, nodes, slots);
-    if (core.phase() != Ownership::Phase::primary || core.out()) return state.SkipWithError("the node is not in");
+    if (core.phase() != Ownership::Phase::primary || core.out())
+        return state.SkipWithError("the node is not in");
     // Twice around, so that everything is known and open.
     std::vector<Event> beats;
     for (int round = 0; round < 3; ++round)
@@ -129,7 +139,8 @@ void beat_step(benchmark::State& state) {
         benchmark::DoNotOptimize(effects);
     }
     state.counters["allocations"] = static_cast<double>(allocated);
-    state.counters["renewals"] = benchmark::Counter(static_cast<double>(renewed), benchmark::Counter::kAvgIterations);
+    state.counters["renewals"] =
+        benchmark::Counter(static_cast<double>(renewed), benchmark::Counter::kAvgIterations);
 }
 BENCHMARK(beat_step)->Args({16, 4096})->Args({32, 4096});
 
@@ -139,7 +150,8 @@ void membership_change(benchmark::State& state) {
     Ownership core;
     TimePoint now{std::chrono::seconds(100)};
     bring_in(core, now, nodes, slots);
-    if (core.phase() != Ownership::Phase::primary || core.out()) return state.SkipWithError("the node is not in");
+    if (core.phase() != Ownership::Phase::primary || core.out())
+        return state.SkipWithError("the node is not in");
     std::uint32_t count = 1;
     bool lost = false;
     for (auto _ : state) {
@@ -161,7 +173,8 @@ void placement(benchmark::State& state) {
     const auto nodes = static_cast<std::uint32_t>(state.range(0));
     AgreedState agreed = state_of(nodes, static_cast<std::uint32_t>(state.range(1)));
     std::vector<PlacementMember> members;
-    for (std::uint32_t i = 0; i < nodes; ++i) members.push_back({static_cast<NodeIndex>(i), 100, true, false});
+    for (std::uint32_t i = 0; i < nodes; ++i)
+        members.push_back({static_cast<NodeIndex>(i), 100, true, false});
     auto lists = agreed.pools[0].lists;
     bool lost = false;
     for (auto _ : state) {

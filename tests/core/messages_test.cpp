@@ -26,7 +26,8 @@ AgreedState large_state(std::uint32_t members) {
     state.apply(CountLeases{state.voters_changed});
     for (int p = 0; p < 64; ++p)
         for (const NodeId n : nodes)
-            EXPECT_EQ(state.apply(JoinPool{n, {"pool-" + std::to_string(p), 1, 256, {}, {}}}), Outcome::applied);
+            EXPECT_EQ(state.apply(JoinPool{n, {"pool-" + std::to_string(p), 1, 256, {}, {}}}),
+                      Outcome::applied);
     return state;
 }
 
@@ -63,7 +64,8 @@ TEST(messages, snapshot_of_64_pools_and_16384_slots_is_below_1_mib) {
 
 TEST(messages, snapshot_in_parts_comes_together_in_order_only) {
     Snapshot snapshot = snapshot_of(large_state(4));
-    snapshot.state.unknown = std::string("\x92\x3e\xc0\x84\x3d", 5) + std::string(1'000'000, 'x');  // field 994, 1 MB
+    snapshot.state.unknown =
+        std::string("\x92\x3e\xc0\x84\x3d", 5) + std::string(1'000'000, 'x');  // field 994, 1 MB
     const auto parts = messages::encode(snapshot, cluster);
     ASSERT_GT(parts.size(), 1U);
     for (const auto& part : parts) EXPECT_LE(part.size(), messages::max_message);
@@ -127,7 +129,8 @@ TEST(messages, bad_ones_are_refused_with_their_reason) {
     EXPECT_EQ(refusal_of(decoder, good.substr(0, good.size() - 3)), Refusal::malformed);
     EXPECT_EQ(refusal_of(decoder, {}), Refusal::malformed);
     EXPECT_EQ(refusal_of(decoder, std::string(messages::max_message + 1, 'x')), Refusal::too_large);
-    EXPECT_EQ(refusal_of(decoder, messages::encode(Message(move_entry), cluster + 1)[0]), Refusal::other_cluster);
+    EXPECT_EQ(refusal_of(decoder, messages::encode(Message(move_entry), cluster + 1)[0]),
+              Refusal::other_cluster);
     EXPECT_EQ(refusal_of(decoder, good, NodeId{8}), Refusal::contradictory);
     auto e = envelope_of(good);
     e.set_major(messages::major_version + 1);

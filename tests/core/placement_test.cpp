@@ -23,7 +23,9 @@ struct Cluster {
     std::size_t slots = 0;
 
     void place() { buoy::core::place(lists, {members, pins, rebalance}); }
-    [[nodiscard]] NodeIndex at(std::size_t slot, std::size_t place) const { return lists[slot * members.size() + place]; }
+    [[nodiscard]] NodeIndex at(std::size_t slot, std::size_t place) const {
+        return lists[slot * members.size() + place];
+    }
     [[nodiscard]] std::vector<NodeIndex> owners() const {
         std::vector<NodeIndex> out;
         for (std::size_t s = 0; s < slots; ++s) out.push_back(at(s, 0));
@@ -68,7 +70,8 @@ struct Cluster {
     }
 };
 
-Cluster random_cluster(std::mt19937_64& random, std::size_t max_members, std::size_t max_slots_here, bool weighted) {
+Cluster random_cluster(std::mt19937_64& random, std::size_t max_members, std::size_t max_slots_here,
+                       bool weighted) {
     Cluster c;
     c.slots = 1 + random() % max_slots_here;
     const std::size_t n = 1 + random() % max_members;
@@ -90,7 +93,8 @@ std::size_t moved(const std::vector<NodeIndex>& before, const std::vector<NodeIn
 TEST(placement, first_places_are_within_one_of_each_share_whatever_the_cluster) {
     std::mt19937_64 random(1);
     for (int round = 0; round < 20'000; ++round) {
-        Cluster c = random_cluster(random, round % 100 == 0 ? 32 : 6, round % 100 == 0 ? 1024 : 48, round % 2 == 0);
+        Cluster c =
+            random_cluster(random, round % 100 == 0 ? 32 : 6, round % 100 == 0 ? 1024 : 48, round % 2 == 0);
         c.expect_permutations();
         c.expect_balanced();
         if (HasFatalFailure()) FAIL() << "round " << round;

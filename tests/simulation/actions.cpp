@@ -12,14 +12,16 @@ using core::fault;
 
 void Cluster::request(std::uint32_t i, core::Request request) {
     events_.push_back(core::Requested{{++requests_}, std::move(request)});
-    at(now_ + between(1000, beat / 50, ++salts_), Tick::request, i, static_cast<std::uint32_t>(events_.size() - 1));
+    at(now_ + between(1000, beat / 50, ++salts_), Tick::request, i,
+       static_cast<std::uint32_t>(events_.size() - 1));
 }
 
 void Cluster::report_fencing(std::uint32_t who, core::FencingAction action, bool ok, Instant after) {
     for (std::uint32_t j = 0; j < machines_.size(); ++j) {
         if (j == who || !machines_[j].alive) continue;
         events_.push_back(core::FencingReported{id(who), action, ok, local(machines_[j], now_)});
-        at(now_ + after + between(1000, beat, ++salts_), Tick::fencing, j, static_cast<std::uint32_t>(events_.size() - 1));
+        at(now_ + after + between(1000, beat, ++salts_), Tick::fencing, j,
+           static_cast<std::uint32_t>(events_.size() - 1));
     }
 }
 
@@ -52,7 +54,8 @@ void Cluster::act(const Action& a) {
                 machines_[j].group = static_cast<int>(a.a >> j & 1);
                 if (a.kind == Kind::configure) continue;
                 for (std::uint32_t k = 0; k < machines_.size(); ++k)
-                    if ((a.a >> j & 1) != (a.a >> k & 1)) cut_until_[j][k] = std::max(cut_until_[j][k], now_ + a.span);
+                    if ((a.a >> j & 1) != (a.a >> k & 1))
+                        cut_until_[j][k] = std::max(cut_until_[j][k], now_ + a.span);
             }
             if (a.kind == Kind::partition) {
                 at(now_ + a.span, Tick::heal, 255);

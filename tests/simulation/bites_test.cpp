@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// It bites: for every rule that can be removed there is a schedule that shows what the rule is for, and that holds with
-// the rule in place.
+// It bites: for every rule that can be removed there is a schedule that shows what the rule is for, and that
+// holds with the rule in place.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -28,11 +28,13 @@ class bites : public testing::TestWithParam<int> {
   protected:
     [[nodiscard]] core::Fault fault() const { return static_cast<core::Fault>(GetParam()); }
     [[nodiscard]] std::filesystem::path path() const {
-        return std::filesystem::path(BUOY_SCENARIOS) / "bites" / (std::string(name_of(fault())) + ".schedule");
+        return std::filesystem::path(BUOY_SCENARIOS) / "bites" /
+               (std::string(name_of(fault())) + ".schedule");
     }
     [[nodiscard]] Schedule schedule() const { return read_schedule(path()); }
     void SetUp() override {
-        if (!std::filesystem::exists(path())) GTEST_SKIP() << "no schedule shows yet what " << name_of(fault()) << " is for";
+        if (!std::filesystem::exists(path()))
+            GTEST_SKIP() << "no schedule shows yet what " << name_of(fault()) << " is for";
     }
 };
 

@@ -9,7 +9,8 @@ using namespace buoy::simulation;
 
 namespace {
 
-Schedule one_action(std::uint32_t nodes, std::uint32_t slots, Kind kind, std::uint32_t a, std::uint32_t b, Instant span) {
+Schedule one_action(std::uint32_t nodes, std::uint32_t slots, Kind kind, std::uint32_t a, std::uint32_t b,
+                    Instant span) {
     Schedule s;
     s.nodes = nodes;
     s.slots = slots;
@@ -31,8 +32,10 @@ std::uint64_t opened_after(const Schedule& s) {
 
 TEST(calm, messages_do_not_grow_with_slots) {
     for (const Kind kind : {Kind::move, Kind::crash, Kind::power_off, Kind::drain, Kind::configure}) {
-        const Outcome few = Cluster(one_action(5, 1, kind, kind == Kind::configure ? 3 : 1, 0, 2 * lease)).run();
-        const Outcome many = Cluster(one_action(5, 2000, kind, kind == Kind::configure ? 3 : 1, 0, 2 * lease)).run();
+        const Outcome few =
+            Cluster(one_action(5, 1, kind, kind == Kind::configure ? 3 : 1, 0, 2 * lease)).run();
+        const Outcome many =
+            Cluster(one_action(5, 2000, kind, kind == Kind::configure ? 3 : 1, 0, 2 * lease)).run();
         ASSERT_TRUE(few.ok) << few.breach;
         ASSERT_TRUE(many.ok) << many.breach;
         // What may differ is who had something to take over, and so to order Lost for: one entry a node.

@@ -12,7 +12,8 @@ namespace buoy::simulation {
 using core::Event;
 using core::Fault;
 
-Cluster::Cluster(const Schedule& schedule, Recorder recorder) : schedule_(schedule), recorder_(std::move(recorder)) {
+Cluster::Cluster(const Schedule& schedule, Recorder recorder)
+    : schedule_(schedule), recorder_(std::move(recorder)) {
     pool_ = {"web", 42, schedule_.slots, schedule_.on_loss, schedule_.rebalance};
     calm_at_ = 2 * lease + schedule_.chaos_beats * beat;
     machines_.resize(schedule_.nodes);
@@ -24,7 +25,8 @@ Cluster::Cluster(const Schedule& schedule, Recorder recorder) : schedule_(schedu
 }
 
 std::uint64_t Cluster::hash(std::uint64_t a, std::uint64_t b, std::uint64_t c) const {
-    std::uint64_t x = schedule_.seed * 0x9e3779b97f4a7c15ULL + a * 0xbf58476d1ce4e5b9ULL + b * 0x94d049bb133111ebULL + c;
+    std::uint64_t x =
+        schedule_.seed * 0x9e3779b97f4a7c15ULL + a * 0xbf58476d1ce4e5b9ULL + b * 0x94d049bb133111ebULL + c;
     for (int i = 0; i < 2; ++i) {
         x ^= x >> 30;
         x *= 0xbf58476d1ce4e5b9ULL;
@@ -66,7 +68,8 @@ Outcome Cluster::run() {
     new_ring(all);
     for (std::uint32_t i = 0; i < machines_.size(); ++i)
         step(i, core::Started{id(i), {1}, Duration(beat), Duration(lease), {pool_}});
-    for (std::uint32_t k = 0; k < schedule_.actions.size(); ++k) at(schedule_.actions[k].at, Tick::act, 255, k);
+    for (std::uint32_t k = 0; k < schedule_.actions.size(); ++k)
+        at(schedule_.actions[k].at, Tick::act, 255, k);
     at(calm_at_, Tick::calm, 255);
     at(calm_at_ + 14 * lease, Tick::stop, 255);
     while (!over_ && !queue_.empty()) {
@@ -86,11 +89,20 @@ void Cluster::happen(const Happening& h) {
             if (h.what == Tick::beat) --flying_[h.arg].readers;
             return;
         }
-        if (for_daemon && h.what != Tick::gate && now_ < m.busy_until) return at(m.busy_until, h.what, h.node, h.arg);
+        if (for_daemon && h.what != Tick::gate && now_ < m.busy_until) {
+            // Under its old number: what waits for a paused node keeps its order.
+            Happening later = h;
+            later.at = m.busy_until;
+            queue_.push(later);
+            return;
+        }
     }
     switch (h.what) {
-        case Tick::pump: machines_[h.node].pumping = false; return pump(h.node);
-        case Tick::quorum: return tell_quorum(h.node);
+        case Tick::pump:
+            machines_[h.node].pumping = false;
+            return pump(h.node);
+        case Tick::quorum:
+            return tell_quorum(h.node);
         case Tick::timer:
             if (machines_[h.node].timer == h.arg) step(h.node, core::TimerFired{});
             return;
@@ -99,10 +111,14 @@ void Cluster::happen(const Happening& h) {
             if (--flying_[h.arg].readers == 0) free_flights_.push_back(h.arg);
             return;
         }
-        case Tick::resume: return carry_out(h.node);
-        case Tick::gate: return work_gate(h.node);
-        case Tick::act: return act(schedule_.actions[h.arg]);
-        case Tick::reform: return reform(h.arg != 0);
+        case Tick::resume:
+            return carry_out(h.node);
+        case Tick::gate:
+            return work_gate(h.node);
+        case Tick::act:
+            return act(schedule_.actions[h.arg]);
+        case Tick::reform:
+            return reform(h.arg != 0);
         case Tick::start:
             if (h.arg == 1) {
                 die(h.node, false);
@@ -123,7 +139,8 @@ void Cluster::happen(const Happening& h) {
         case Tick::heal:
             for (Machine& m : machines_) m.group = 0;
             return reform(false);
-        case Tick::calm: return make_calm();
+        case Tick::calm:
+            return make_calm();
         case Tick::check: {
             std::string why;
             if (covered(&why)) {
@@ -131,6 +148,7 @@ void Cluster::happen(const Happening& h) {
                 outcome_.covered_after = now_ - calm_at_;
                 over_ = true;
             } else {
+                end_drains();
                 at(now_ + beat, Tick::check, 255);
             }
             return;
@@ -212,7 +230,8 @@ void Cluster::carry_out(std::uint32_t i, core::Effect& effect) {
     } else if (std::holds_alternative<core::Close>(effect) || std::holds_alternative<core::Open>(effect)) {
         // The gate's work takes its time, and is done in the order in which it was asked for.
         const std::uint64_t salt = ++salts_;
-        const Instant takes = calm() ? beat / 100 : between(beat / 100, one_in(20, salt) ? lease : beat / 5, salt + 1);
+        const Instant takes =
+            calm() ? beat / 100 : between(beat / 100, one_in(20, salt) ? lease : beat / 5, salt + 1);
         m.gate_free_at = std::max(m.gate_free_at, now_) + takes;
         at(m.gate_free_at, Tick::gate, i);
         m.gate_orders.push_back({std::move(effect), m.gate_free_at});
@@ -268,8 +287,10 @@ void Cluster::work_gate(std::uint32_t i) {
             check_exclusive(i, s.index);
         }
     }
-    events_.push_back(failed.empty() ? Event(core::EffectDone{done}) : Event(core::EffectFailed{done, failed, "made to fail"}));
-    at(now_ + between(1000, beat / 50, ++salts_), Tick::request, i, static_cast<std::uint32_t>(events_.size() - 1));
+    events_.push_back(failed.empty() ? Event(core::EffectDone{done})
+                                     : Event(core::EffectFailed{done, failed, "made to fail"}));
+    at(now_ + between(1000, beat / 50, ++salts_), Tick::request, i,
+       static_cast<std::uint32_t>(events_.size() - 1));
 }
 
 void Cluster::send(std::uint32_t i, const core::Beat& sent) {
@@ -337,6 +358,9 @@ void Cluster::pump(std::uint32_t i) {
 
 void Cluster::enter(std::uint32_t i, std::size_t configuration, std::size_t before) {
     const Configuration& c = configurations_[configuration];
+    // A node that is still about to take a state takes it before it sees this.
+    const core::Ownership& node = *machines_[i].core;
+    machines_[i].brought_state = node.has_state() || node.phase() == core::Ownership::Phase::installing;
     core::ConfigurationChanged event;
     event.ring = c.ring;
     for (std::uint32_t j = 0; j < machines_.size(); ++j) {
@@ -369,20 +393,25 @@ std::size_t Cluster::configure(const Ring& ring, std::uint32_t members, bool pro
             done |= 1U << i;
             continue;
         }
-        // Those who come from the same configuration deliver the same of it; the rest of what they sent comes along.
+        // Those who come from the same configuration deliver the same of it; the rest of what they sent comes
+        // along.
         const std::size_t old = machines_[i].legs.back().configuration;
         std::uint32_t together = 0;
         std::size_t least = 0;
         for (std::uint32_t j = i; j < machines_.size(); ++j) {
-            if (!(alive >> j & 1) || machines_[j].legs.empty() || machines_[j].legs.back().configuration != old) continue;
+            if (!(alive >> j & 1) || machines_[j].legs.empty() ||
+                machines_[j].legs.back().configuration != old)
+                continue;
             together |= 1U << j;
             if (machines_[j].legs.size() == 1) least = std::max(least, machines_[j].delivered);
         }
         done |= together;
         const auto& log = configurations_[old].log;
-        const std::size_t cut = process_change ? log.size() : least + hash(++salts_, 5) % (log.size() - least + 1);
+        const std::size_t cut =
+            process_change ? log.size() : least + hash(++salts_, 5) % (log.size() - least + 1);
         for (std::size_t k = cut; k < log.size(); ++k)
-            if (together >> log[k].sender & 1 && machines_[log[k].sender].epoch == log[k].epoch) c.log.push_back(log[k]);
+            if (together >> log[k].sender & 1 && machines_[log[k].sender].epoch == log[k].epoch)
+                c.log.push_back(log[k]);
         for (std::uint32_t j = i; j < machines_.size(); ++j)
             if (together >> j & 1) machines_[j].legs.back().cut = cut;
     }
@@ -415,7 +444,8 @@ void Cluster::new_ring(std::uint32_t nodes) {
         if (nodes == (1U << machines_.size()) - 1) machines_[j].must_see_all = false;
         at(now_ + between(1000, calm() ? beat / 10 : lease / 2, ++salts_), Tick::quorum, j);
     }
-    if (configurations_.empty()) configurations_.push_back({});  // the one nobody is in, where new daemons come from
+    if (configurations_.empty())
+        configurations_.push_back({});  // the one nobody is in, where new daemons come from
     configure(ring, members, false);
 }
 
@@ -481,6 +511,8 @@ void Cluster::start(std::uint32_t i) {
     m.tag = {};
     m.voter_since = {};
     m.outings = {};
+    m.voters_changed = {};
+    m.voters.clear();
     core::Started event{id(i), {m.incarnation}, Duration(beat), Duration(lease), {}};
     if (!booted) event.pools.push_back(pool_);
     step(i, event);
@@ -492,7 +524,7 @@ void Cluster::start(std::uint32_t i) {
     at(now_ + between(1000, beat, ++salts_), Tick::quorum, i);
     if (now_ < m.no_carrier_until) {
         events_.push_back(core::CarrierChanged{"web", false});
-        at(now_ + beat / 50, Tick::request, i, static_cast<std::uint32_t>(events_.size() - 1));
+        at(now_, Tick::request, i, static_cast<std::uint32_t>(events_.size() - 1));
         if (m.no_carrier_until != INT64_MAX) {
             events_.push_back(core::CarrierChanged{"web", true});
             at(m.no_carrier_until, Tick::request, i, static_cast<std::uint32_t>(events_.size() - 1));
@@ -536,21 +568,19 @@ void Cluster::make_calm() {
         request(i, core::ClearFailure{"web"});
         request(i, core::StartPool{pool_});
     }
-    // Asked of each node itself and late: a request that came before still waits for a primary configuration.
-    for (std::uint32_t i = 0; i < machines_.size(); ++i) {
-        events_.push_back(core::Requested{{++requests_}, core::Drain{id(i), false}});
-        at(now_ + 4 * lease, Tick::request, i, static_cast<std::uint32_t>(events_.size() - 1));
-    }
     reform(true);
     at(now_ + beat, Tick::check, 255);
 }
 
-void Cluster::breach(const std::string& what) {
-    if (!outcome_.ok) return;
-    outcome_.ok = false;
-    outcome_.breach = what + " at " + std::to_string(now_ / 1'000'000) + " ms";
-    outcome_.breach_at = now_;
-    over_ = true;
+// A drain that waited for a primary configuration may come into force at any time; an operator would end it.
+void Cluster::end_drains() {
+    for (std::uint32_t i = 0; i < machines_.size(); ++i) {
+        const Machine& m = machines_[i];
+        if (!m.alive || m.core->phase() != core::Ownership::Phase::primary) continue;
+        for (const core::Voter& v : m.core->agreed().voters)
+            if (v.drained) request(i, core::Drain{v.id, false});
+        return;
+    }
 }
 
 }  // namespace buoy::simulation

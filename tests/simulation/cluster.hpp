@@ -21,7 +21,7 @@ namespace buoy::simulation {
 /// What a run showed.
 struct Outcome {
     bool ok = true;
-    std::string breach;         ///< what was broken, when, by whom
+    std::string breach;  ///< what was broken, when, by whom
     Instant breach_at = 0;
     Instant covered_after = 0;  ///< after things had become calm, until every slot was covered
     std::uint64_t steps = 0;
@@ -43,8 +43,23 @@ class Cluster {
     Outcome run();
 
   private:
-    enum class Tick : std::uint8_t { pump, quorum, timer, beat, resume, gate, act, reform, start, fencing, request, heal,
-                                     calm, check, stop };
+    enum class Tick : std::uint8_t {
+        pump,
+        quorum,
+        timer,
+        beat,
+        resume,
+        gate,
+        act,
+        reform,
+        start,
+        fencing,
+        request,
+        heal,
+        calm,
+        check,
+        stop
+    };
     struct Happening {
         Instant at = 0;
         std::uint64_t number = 0;
@@ -106,7 +121,10 @@ class Cluster {
         std::optional<core::Rejoin> last_rejoin;
         std::optional<core::Rejoin> older_rejoin;
         RingId outings_ring;
-        Tag rejoined;  // the entry that let it in
+        Tag voters_changed;
+        std::vector<NodeId> voters;
+        bool brought_state = false;                           // into the configuration it is in
+        Tag rejoined;                                         // the entry that let it in
         std::array<std::optional<TimePoint>, 8> voter_since;  // by node, as this one knows it
         std::array<Outing, 8> outings;                        // likewise: of the last Rejoin
     };
@@ -148,6 +166,7 @@ class Cluster {
     void report_fencing(std::uint32_t who, core::FencingAction action, bool ok, Instant after);
     void request(std::uint32_t i, core::Request request);
     void make_calm();
+    void end_drains();
     bool passes(std::uint32_t i, std::uint32_t slot) const;
     void check_exclusive(std::uint32_t opener, std::uint32_t slot);
     bool agree(std::uint32_t a, std::uint32_t b) const;
@@ -155,6 +174,7 @@ class Cluster {
     void check_state(std::uint32_t i);
     void check_primary(std::uint32_t i);
     void check_voters(std::uint32_t i);
+    void check_electorate(std::uint32_t i);
     void check_beat(std::uint32_t i, const core::Beat& beat);
     void check_unmuted(std::uint32_t i);
     bool covered(std::string* why) const;
@@ -186,11 +206,13 @@ class Cluster {
     std::vector<core::Event> events_;  // fencing reports and requests to come
     struct TagHash {
         std::size_t operator()(const Tag& t) const {
-            return t.ring.ring.seq * 1000003 + t.ring.ring.node.value * 10007 + t.ring.change * 101 + t.entries;
+            return t.ring.ring.seq * 1000003 + t.ring.ring.node.value * 10007 + t.ring.change * 101 +
+                   t.entries;
         }
     };
     std::unordered_map<Tag, std::uint64_t, TagHash> hashes_;
-    std::map<RingId, std::array<std::int64_t, 8>> reached_;  // per ring: the entries each node has applied, and one more
+    std::map<RingId, std::array<std::int64_t, 8>>
+        reached_;  // per ring: the entries each node has applied, and one more
     Outcome outcome_;
 };
 

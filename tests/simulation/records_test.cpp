@@ -55,31 +55,31 @@ TEST(journal, every_line_reads_back_as_itself) {
 TEST(messages, everything_that_is_sent_reads_back_as_itself) {
     std::size_t messages = 0;
     for (std::uint64_t seed = 200; seed < 240; ++seed) {
-        Cluster cluster(make_schedule(seed), [&](std::uint32_t node, TimePoint, const core::Event*,
-                                                 const core::Effect* effect) {
-            if (effect == nullptr) return;
-            if (const auto* beat = std::get_if<core::SendBeat>(effect)) {
-                const std::string bytes = messages::encode(beat->beat, 7);
-                ASSERT_LE(bytes.size(), messages::max_beat);
-                const auto back = messages::decode_beat(bytes, 7);
-                ASSERT_TRUE(std::holds_alternative<core::Beat>(back));
-                ASSERT_TRUE(std::get<core::Beat>(back) == beat->beat);
-            }
-            const auto* sent = std::get_if<core::Multicast>(effect);
-            if (sent == nullptr) return;
-            messages::Decoder decoder(7);
-            const auto parts = messages::encode(sent->message, 7);
-            ASSERT_EQ(parts.size(), 1U);
-            const auto back = decoder.decode(parts[0], NodeId{10 * (node + 1)});
-            ++messages;
-            std::visit(
-                [&](const auto& message) {
-                    using M = std::decay_t<decltype(message)>;
-                    ASSERT_TRUE(std::holds_alternative<M>(back));
-                    ASSERT_TRUE(std::get<M>(back) == message);
-                },
-                sent->message);
-        });
+        Cluster cluster(make_schedule(seed),
+                        [&](std::uint32_t node, TimePoint, const core::Event*, const core::Effect* effect) {
+                            if (effect == nullptr) return;
+                            if (const auto* beat = std::get_if<core::SendBeat>(effect)) {
+                                const std::string bytes = messages::encode(beat->beat, 7);
+                                ASSERT_LE(bytes.size(), messages::max_beat);
+                                const auto back = messages::decode_beat(bytes, 7);
+                                ASSERT_TRUE(std::holds_alternative<core::Beat>(back));
+                                ASSERT_TRUE(std::get<core::Beat>(back) == beat->beat);
+                            }
+                            const auto* sent = std::get_if<core::Multicast>(effect);
+                            if (sent == nullptr) return;
+                            messages::Decoder decoder(7);
+                            const auto parts = messages::encode(sent->message, 7);
+                            ASSERT_EQ(parts.size(), 1U);
+                            const auto back = decoder.decode(parts[0], NodeId{10 * (node + 1)});
+                            ++messages;
+                            std::visit(
+                                [&](const auto& message) {
+                                    using M = std::decay_t<decltype(message)>;
+                                    ASSERT_TRUE(std::holds_alternative<M>(back));
+                                    ASSERT_TRUE(std::get<M>(back) == message);
+                                },
+                                sent->message);
+                        });
         ASSERT_TRUE(cluster.run().ok);
     }
     EXPECT_GT(messages, 500U);

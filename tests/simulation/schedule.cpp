@@ -10,15 +10,26 @@ namespace buoy::simulation {
 namespace {
 
 constexpr std::array<const char*, static_cast<std::size_t>(Kind::count_)> kinds{
-    "pause",       "stall", "crash",      "power_off",    "cut",     "configure",  "partition",   "fence",
-    "fence_fails", "fence_on", "move",      "drain",   "weight",     "restart_pool", "carrier",
-    "open_fails",  "close_fails", "lose",  "leave",       "ghost",   "quorum_flap", "replay"};
+    "pause",       "stall",    "crash", "power_off", "cut",         "configure",    "partition", "fence",
+    "fence_fails", "fence_on", "move",  "drain",     "weight",      "restart_pool", "carrier",   "open_fails",
+    "close_fails", "lose",     "leave", "ghost",     "quorum_flap", "replay"};
 
 constexpr std::array<const char*, static_cast<std::size_t>(core::Fault::count_)> faults{
-    "none", "primary", "echo-primary", "echo-ring", "echo-entry", "persist", "same-entry", "order", "barrier", "wait",
-    "close", "mute", "mute-wait", "forget", "one-at-a-time", "conf-barrier", "overtaken", "recount", "fence-truth",
-    "remember", "hold", "newborn", "outing", "close-unacknowledged", "stale-snapshot", "ignore-carrier",
-    "non-voter-echo", "lease-from-arrival", "on-is-fencing", "two-node-unfenced"};
+    "none",           "primary",
+    "echo-primary",   "echo-ring",
+    "echo-entry",     "persist",
+    "same-entry",     "order",
+    "barrier",        "wait",
+    "close",          "mute",
+    "mute-wait",      "forget",
+    "one-at-a-time",  "conf-barrier",
+    "overtaken",      "recount",
+    "fence-truth",    "remember",
+    "hold",           "newborn",
+    "outing",         "close-unacknowledged",
+    "stale-snapshot", "ignore-carrier",
+    "non-voter-echo", "lease-from-arrival",
+    "on-is-fencing",  "two-node-unfenced"};
 
 class Dice {
   public:
@@ -38,7 +49,8 @@ Action make_action(Dice& dice, const Schedule& s, std::uint32_t mood) {
     a.a = dice.roll(s.nodes);
     a.b = dice.roll(s.nodes);
     a.span = dice.span(lease / 10, 4 * lease);
-    // Weights of the kinds, by mood: anything; ownership under cuts and pauses; configurations and restarts; voters.
+    // Weights of the kinds, by mood: anything; ownership under cuts and pauses; configurations and restarts;
+    // voters.
     static constexpr std::array<std::array<std::uint8_t, static_cast<std::size_t>(Kind::count_)>, 4> weights{{
         {4, 3, 3, 2, 5, 4, 3, 2, 1, 1, 6, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1},
         {6, 4, 1, 1, 9, 3, 2, 0, 0, 0, 14, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 1},
@@ -53,20 +65,33 @@ Action make_action(Dice& dice, const Schedule& s, std::uint32_t mood) {
     while (pick >= w[k]) pick -= w[k++];
     a.kind = static_cast<Kind>(k);
     switch (a.kind) {
-        case Kind::stall: a.b = dice.roll(6); break;
+        case Kind::stall:
+            a.b = dice.roll(6);
+            break;
         case Kind::configure:
-        case Kind::partition: a.a = 1 + dice.roll((1U << s.nodes) - 1); break;
-        case Kind::move: a.b = dice.roll(s.slots); break;
-        case Kind::weight: a.b = dice.roll(4) * 50; break;
-        case Kind::crash: if (dice.one_in(2)) a.span = dice.span(1'000'000, lease / 4); break;
-        default: break;
+        case Kind::partition:
+            a.a = 1 + dice.roll((1U << s.nodes) - 1);
+            break;
+        case Kind::move:
+            a.b = dice.roll(s.slots);
+            break;
+        case Kind::weight:
+            a.b = dice.roll(4) * 50;
+            break;
+        case Kind::crash:
+            if (dice.one_in(2)) a.span = dice.span(1'000'000, lease / 4);
+            break;
+        default:
+            break;
     }
     return a;
 }
 
 }  // namespace
 
-const char* name_of(core::Fault fault) { return faults[static_cast<std::size_t>(fault)]; }
+const char* name_of(core::Fault fault) {
+    return faults[static_cast<std::size_t>(fault)];
+}
 
 core::Fault fault_named(const std::string& name) {
     const auto found = std::ranges::find_if(faults, [&](const char* f) { return name == f; });
@@ -80,7 +105,9 @@ Schedule make_schedule(std::uint64_t seed, const Mix& mix) {
     s.nodes = mix.nodes[dice.roll(mix.nodes.size())];
     s.slots = dice.one_in(10) ? 1 + dice.roll(mix.max_slots) : 1 + dice.roll(std::min(4U, mix.max_slots));
     const std::uint32_t policy = dice.roll(8);
-    s.on_loss = policy == 0 ? core::OnLoss::fenced : policy == 1 ? core::OnLoss::unsafe : core::OnLoss::automatic;
+    s.on_loss = policy == 0   ? core::OnLoss::fenced
+                : policy == 1 ? core::OnLoss::unsafe
+                              : core::OnLoss::automatic;
     s.rebalance = dice.one_in(3) ? core::Rebalance::never : core::Rebalance::automatic;
     s.lenient = s.nodes > 2 && dice.one_in(4);
     const std::uint32_t mood = dice.roll(4);
@@ -92,7 +119,8 @@ Schedule make_schedule(std::uint64_t seed, const Mix& mix) {
     const Instant from = 2 * lease;
     const Instant to = from + s.chaos_beats * beat;
     const std::uint32_t actions = 2 + dice.roll(4 + (mix.dense ? 3 * s.chaos_beats : s.chaos_beats / 2));
-    std::uint32_t crashing = 0;  // in a lenient schedule only one node forgets, or a half could begin from nothing
+    std::uint32_t crashing =
+        0;  // in a lenient schedule only one node forgets, or a half could begin from nothing
     for (std::uint32_t i = 0; i < actions; ++i) {
         Action a = make_action(dice, s, mood);
         a.at = dice.span(from, to);
@@ -115,8 +143,8 @@ std::string to_text(const Schedule& s) {
         << " lenient=" << s.lenient << " slow=" << s.slow << " lossy=" << s.lossy << " stalls=" << s.stalls
         << " sluggish=" << s.sluggish << " chaos_beats=" << s.chaos_beats << '\n';
     for (const Action& a : s.actions)
-        out << a.at << ' ' << kinds[static_cast<std::size_t>(a.kind)] << ' ' << a.a << ' ' << a.b << ' ' << a.span
-            << '\n';
+        out << a.at << ' ' << kinds[static_cast<std::size_t>(a.kind)] << ' ' << a.a << ' ' << a.b << ' '
+            << a.span << '\n';
     return out.str();
 }
 

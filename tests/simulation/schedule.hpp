@@ -16,19 +16,19 @@ inline constexpr Instant lease = 500'000'000;
 inline constexpr Instant beat = 100'000'000;
 
 enum class Kind : std::uint8_t {
-    pause,         ///< node a does nothing for `span`; its gate goes on
-    stall,         ///< node a stops for `span` before the b-th effect from now
-    crash,         ///< node a's daemon dies; the gate goes on; it starts again after `span`
-    power_off,     ///< node a dies with its gate; it starts again after `span`
-    cut,           ///< beats from a to b are lost for `span`
-    configure,     ///< the group breaks up into the nodes in mask a and the rest
-    partition,     ///< as configure, and beats between the two are lost for `span`, after which all meet again
-    fence,         ///< node a is powered off, and reported so after `span`; it starts again later
-    fence_fails,   ///< a failed fencing of node a is reported; a successful one with the fault fence-truth
-    fence_on,      ///< a successful "on" of node a is reported
-    move,          ///< slot b is asked to move to node a
-    drain,         ///< node a is drained for `span`
-    weight,        ///< node a's weight becomes b
+    pause,        ///< node a does nothing for `span`; its gate goes on
+    stall,        ///< node a stops for `span` before the b-th effect from now
+    crash,        ///< node a's daemon dies; the gate goes on; it starts again after `span`
+    power_off,    ///< node a dies with its gate; it starts again after `span`
+    cut,          ///< beats from a to b are lost for `span`
+    configure,    ///< the group breaks up into the nodes in mask a and the rest
+    partition,    ///< as configure, and beats between the two are lost for `span`, after which all meet again
+    fence,        ///< node a is powered off, and reported so after `span`; it starts again later
+    fence_fails,  ///< a failed fencing of node a is reported; a successful one with the fault fence-truth
+    fence_on,     ///< a successful "on" of node a is reported
+    move,         ///< slot b is asked to move to node a
+    drain,        ///< node a is drained for `span`
+    weight,       ///< node a's weight becomes b
     restart_pool,  ///< the pool is stopped on node a and started again after `span`
     carrier,       ///< node a's interface has no carrier for `span`
     open_fails,    ///< opens fail on node a for `span`; then somebody clears it
@@ -57,12 +57,12 @@ struct Schedule {
     std::uint32_t slots = 2;
     core::OnLoss on_loss = core::OnLoss::automatic;
     core::Rebalance rebalance = core::Rebalance::automatic;
-    bool lenient = false;           ///< every configuration is quorate: only rule 0 stands between two halves
-    std::uint32_t slow = 0;         ///< one beat in so many (0: none) is late, by up to 3 leases
-    std::uint32_t lossy = 0;        ///< one beat in so many is lost
-    std::uint32_t stalls = 0;       ///< one effect in so many waits, for up to a lease
-    std::uint32_t sluggish = 0;     ///< the node, counted from 1, that is slow to read the agreed order
-    std::uint32_t chaos_beats = 60; ///< how long things go wrong, in beats
+    bool lenient = false;        ///< every configuration is quorate: only rule 0 stands between two halves
+    std::uint32_t slow = 0;      ///< one beat in so many (0: none) is late, by up to 3 leases
+    std::uint32_t lossy = 0;     ///< one beat in so many is lost
+    std::uint32_t stalls = 0;    ///< one effect in so many waits, for up to a lease
+    std::uint32_t sluggish = 0;  ///< the node, counted from 1, that is slow to read the agreed order
+    std::uint32_t chaos_beats = 60;  ///< how long things go wrong, in beats
     std::vector<Action> actions;
     bool operator==(const Schedule&) const = default;
 };

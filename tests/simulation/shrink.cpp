@@ -16,7 +16,9 @@ Outcome run(const Schedule& schedule, core::Fault fault) {
 
 namespace {
 
-bool breaks(const Schedule& s, core::Fault fault) { return !run(s, fault).ok; }
+bool breaks(const Schedule& s, core::Fault fault) {
+    return !run(s, fault).ok;
+}
 
 bool drop_actions(Schedule& s, core::Fault fault) {
     bool any = false;
@@ -24,7 +26,8 @@ bool drop_actions(Schedule& s, core::Fault fault) {
         for (std::size_t from = 0; from < s.actions.size();) {
             Schedule t = s;
             const auto first = t.actions.begin() + static_cast<std::ptrdiff_t>(from);
-            t.actions.erase(first, first + static_cast<std::ptrdiff_t>(std::min(chunk, t.actions.size() - from)));
+            t.actions.erase(first,
+                            first + static_cast<std::ptrdiff_t>(std::min(chunk, t.actions.size() - from)));
             if (breaks(t, fault)) {
                 s = std::move(t);
                 any = true;
@@ -49,7 +52,8 @@ bool try_change(Schedule& s, core::Fault fault, void (*change)(Schedule&)) {
 std::string journal_of(const Schedule& schedule, core::Fault fault, std::uint32_t which) {
     std::string out;
     core::injected_fault = fault;
-    Cluster cluster(schedule, [&](std::uint32_t node, TimePoint at, const core::Event* event, const core::Effect* effect) {
+    Cluster cluster(schedule, [&](std::uint32_t node, TimePoint at, const core::Event* event,
+                                  const core::Effect* effect) {
         if (node != which) return;
         // A daemon that starts again begins a journal of its own.
         if (event != nullptr && std::holds_alternative<core::Started>(*event)) out.clear();
@@ -66,9 +70,9 @@ Schedule shrink(Schedule s, core::Fault fault) {
     while (again) {
         again = drop_actions(s, fault);
         for (const auto change : std::initializer_list<void (*)(Schedule&)>{
-                 [](Schedule& t) { t.slow = 0; }, [](Schedule& t) { t.lossy = 0; }, [](Schedule& t) { t.stalls = 0; },
-                 [](Schedule& t) { t.sluggish = 0; }, [](Schedule& t) { t.slots = 1; },
-                 [](Schedule& t) { t.nodes = std::max(2U, t.nodes - 1); }})
+                 [](Schedule& t) { t.slow = 0; }, [](Schedule& t) { t.lossy = 0; },
+                 [](Schedule& t) { t.stalls = 0; }, [](Schedule& t) { t.sluggish = 0; },
+                 [](Schedule& t) { t.slots = 1; }, [](Schedule& t) { t.nodes = std::max(2U, t.nodes - 1); }})
             again = try_change(s, fault, change) || again;
     }
     return s;

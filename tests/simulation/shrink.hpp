@@ -9,7 +9,8 @@ namespace buoy::simulation {
 /// Runs a schedule with a rule removed, or with all of them.
 Outcome run(const Schedule& schedule, core::Fault fault = core::Fault::none);
 
-/// A schedule that still breaks, with as few actions and as little noise as could be found by leaving things out.
+/// A schedule that still breaks, with as few actions and as little noise as could be found by leaving things
+/// out.
 Schedule shrink(Schedule schedule, core::Fault fault);
 
 /// The journal of a node's last daemon in a run.

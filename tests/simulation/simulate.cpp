@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// simulate --seeds N [--first S] [--nodes 3,5] [--fault NAME] [--threads T] [--file SCHEDULE [--journal NODE]]
-// Runs schedules against the core until their end; a breach prints its seed and a short schedule that still shows it.
+// simulate --seeds N [--first S] [--nodes 3,5] [--fault NAME] [--threads T] [--file SCHEDULE [--journal
+// NODE]] Runs schedules against the core until their end; a breach prints its seed and a short schedule that
+// still shows it.
 #include <atomic>
 #include <cstdio>
 #include <fstream>
@@ -33,20 +34,31 @@ bool read_options(int count, char** words, Options& o) {
     for (int i = 1; i < count; ++i) {
         const std::string name = words[i];
         const std::string value = i + 1 < count ? words[++i] : "";
-        if (name == "--seeds") o.seeds = std::stoull(value);
-        else if (name == "--first") o.first = std::stoull(value);
-        else if (name == "--threads") o.threads = static_cast<std::uint32_t>(std::stoul(value));
-        else if (name == "--stop-after") o.stop_after = std::stoull(value);
-        else if (name == "--shrink") o.shrinks = value != "no";
-        else if (name == "--file") o.file = value;
-        else if (name == "--dense") o.mix.dense = value != "no";
-        else if (name == "--journal") o.journal = std::stoi(value);
-        else if (name == "--fault") o.fault = fault_named(value);
+        if (name == "--seeds")
+            o.seeds = std::stoull(value);
+        else if (name == "--first")
+            o.first = std::stoull(value);
+        else if (name == "--threads")
+            o.threads = static_cast<std::uint32_t>(std::stoul(value));
+        else if (name == "--stop-after")
+            o.stop_after = std::stoull(value);
+        else if (name == "--shrink")
+            o.shrinks = value != "no";
+        else if (name == "--file")
+            o.file = value;
+        else if (name == "--dense")
+            o.mix.dense = value != "no";
+        else if (name == "--journal")
+            o.journal = std::stoi(value);
+        else if (name == "--fault")
+            o.fault = fault_named(value);
         else if (name == "--nodes") {
             o.mix.nodes.clear();
             std::istringstream in(value);
-            for (std::string n; std::getline(in, n, ',');) o.mix.nodes.push_back(static_cast<std::uint32_t>(std::stoul(n)));
-        } else return false;
+            for (std::string n; std::getline(in, n, ',');)
+                o.mix.nodes.push_back(static_cast<std::uint32_t>(std::stoul(n)));
+        } else
+            return false;
     }
     return o.fault != core::Fault::count_ && !o.mix.nodes.empty();
 }
@@ -60,8 +72,10 @@ void print(const Schedule& s, const Outcome& outcome) {
 int main(int count, char** words) {
     Options o;
     if (!read_options(count, words, o)) {
-        std::fprintf(stderr, "usage: simulate --seeds N [--first S] [--nodes 3,5] [--threads T] [--dense yes] [--fault NAME] "
-                             "[--stop-after BREACHES] [--shrink no] [--file SCHEDULE [--journal NODE]]\n");
+        std::fprintf(
+            stderr,
+            "usage: simulate --seeds N [--first S] [--nodes 3,5] [--threads T] [--dense yes] [--fault NAME] "
+            "[--stop-after BREACHES] [--shrink no] [--file SCHEDULE [--journal NODE]]\n");
         return 2;
     }
     if (!o.file.empty()) {
@@ -94,7 +108,8 @@ int main(int count, char** words) {
                 const Outcome outcome = run(s, o.fault);
                 steps += outcome.steps;
                 std::int64_t was = slowest;
-                while (outcome.covered_after > was && !slowest.compare_exchange_weak(was, outcome.covered_after)) {
+                while (outcome.covered_after > was &&
+                       !slowest.compare_exchange_weak(was, outcome.covered_after)) {
                 }
                 if (outcome.ok || ++breaches > o.stop_after) continue;
                 if (o.shrinks) s = shrink(s, o.fault);
@@ -106,7 +121,7 @@ int main(int count, char** words) {
     for (std::thread& t : threads) t.join();
     std::printf("schedules=%llu breaches=%llu steps=%llu slowest cover after calm=%lld ms\n",
                 static_cast<unsigned long long>(std::min(next.load(), end) - o.first),
-                static_cast<unsigned long long>(breaches.load()), static_cast<unsigned long long>(steps.load()),
-                static_cast<long long>(slowest / 1'000'000));
+                static_cast<unsigned long long>(breaches.load()),
+                static_cast<unsigned long long>(steps.load()), static_cast<long long>(slowest / 1'000'000));
     return breaches != 0;
 }

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The checkers: what has to hold at every instant, seen from outside the cores.
+// What must be true of a cluster at every instant, seen from outside: no slot passed by two gates, and the rules whose
+// breach need not show in a gate at once.
 #include <algorithm>
 #include <bit>
 
-#include "service/core/check.hpp"
 #include "service/core/invariants.hpp"
 #include "tests/simulation/cluster.hpp"
 
 namespace buoy::simulation {
 
-using core::Event;
-using core::Fault;
-
 bool Cluster::passes(std::uint32_t i, std::uint32_t slot) const {
     const Machine& m = machines_[i];
     if (!m.powered || local(m, now_) >= m.deadline) return false;
-    return std::ranges::any_of(m.gate, [&](const auto& pool) { return slot < pool.second.size() && pool.second[slot]; });
+    return std::ranges::any_of(
+        m.gate, [&](const auto& pool) { return slot < pool.second.size() && pool.second[slot]; });
 }
 
 // Whether both are in one primary configuration, and as far in it.
@@ -46,12 +44,15 @@ void Cluster::check_state(std::uint32_t i) {
     Machine& m = machines_[i];
     m.tag = m.core->agreed().tag;
     ++outcome_.entries;
-    // A cold start begins with nothing, in a ring that others may have been primary in before they all forgot it.
+    // A cold start begins with nothing, in a ring that others may have been primary in before they all forgot
+    // it.
     if (m.tag.entries == 0 && m.core->agreed().pools_made == 0 &&
-        std::ranges::none_of(machines_, [&](const Machine& o) { return &o != &m && o.alive && o.tag.ring == m.tag.ring; }))
+        std::ranges::none_of(
+            machines_, [&](const Machine& o) { return &o != &m && o.alive && o.tag.ring == m.tag.ring; }))
         std::erase_if(hashes_, [&](const auto& known) { return known.first.ring == m.tag.ring; });
     reached_[m.tag.ring][i] = static_cast<std::int64_t>(m.tag.entries) + 1;
     check_voters(i);
+    check_electorate(i);
     if (m.tag.entries == 0 && m.core->phase() == core::Ownership::Phase::primary) check_primary(i);
     const auto [known, fresh] = hashes_.emplace(m.tag, m.core->agreed_hash());
     if (!fresh && known->second != m.core->agreed_hash())
@@ -78,10 +79,29 @@ void Cluster::check_voters(std::uint32_t i) {
     }
 }
 
+// Rule 9, seen from outside: a change of the voters finds a majority of them past the one before.
+void Cluster::check_electorate(std::uint32_t i) {
+    Machine& m = machines_[i];
+    const core::AgreedState& state = m.core->agreed();
+    const bool in_order = m.voters_changed.ring == m.tag.ring && state.voters_changed.ring == m.tag.ring;
+    if (in_order && state.voters_changed.entries > m.voters_changed.entries) {
+        std::size_t past = 0;
+        for (const NodeId node : m.voters)
+            past += reached_[m.tag.ring][index(node)] > static_cast<std::int64_t>(m.voters_changed.entries);
+        if (2 * past <= m.voters.size() && !m.voters.empty())
+            breach("the voters change before a majority has applied their last change");
+    }
+    m.voters_changed = state.voters_changed;
+    m.voters.clear();
+    for (const core::Voter& v : state.voters)
+        if (v.id.value != 0) m.voters.push_back(v.id);
+}
+
 void Cluster::check_beat(std::uint32_t i, const core::Beat& beat) {
     const Machine& m = machines_[i];
     const auto phase = m.core->phase();
-    if (!beat.echoes.empty() && phase != core::Ownership::Phase::primary && phase != core::Ownership::Phase::applying)
+    if (!beat.echoes.empty() && phase != core::Ownership::Phase::primary &&
+        phase != core::Ownership::Phase::applying)
         breach("node " + std::to_string(i) + " echoes others and is in no primary configuration");
     const Duration margin = Duration(lease) + Duration(lease) / 10;
     for (const NodeId node : beat.condemned) {
@@ -92,12 +112,14 @@ void Cluster::check_beat(std::uint32_t i, const core::Beat& beat) {
     }
 }
 
-// Rule 7, seen from outside: who had forgotten everything echoes again only when a majority has applied its Rejoin.
+// Rule 7, seen from outside: who had forgotten everything echoes again only when a majority has applied its
+// Rejoin.
 void Cluster::check_unmuted(std::uint32_t i) {
     const Machine& m = machines_[i];
     if (m.core->out()) return;
     // Whoever is in a later ring has applied it, too.
-    const std::int64_t wanted = m.rejoined.ring == m.tag.ring ? static_cast<std::int64_t>(m.rejoined.entries) : 0;
+    const std::int64_t wanted =
+        m.rejoined.ring == m.tag.ring ? static_cast<std::int64_t>(m.rejoined.entries) : 0;
     int have = 0;
     for (const core::Voter& v : m.core->agreed().voters) {
         if (v.id.value == 0) continue;
@@ -108,16 +130,27 @@ void Cluster::check_unmuted(std::uint32_t i) {
         breach("node " + std::to_string(i) + " echoes others before a majority has applied its Rejoin");
 }
 
-// Rule 0, seen from outside: whoever begins a configuration has the greater part of its voters with it, or all.
+// Rule 0, seen from outside: whoever begins a configuration has the greater part of its voters with it, or
+// all.
 void Cluster::check_primary(std::uint32_t i) {
     const Machine& m = machines_[i];
     const core::AgreedState& state = m.core->agreed();
-    const std::uint32_t members = configurations_[m.legs.front().configuration].members;
+    const Configuration& c = configurations_[m.legs.front().configuration];
     int here = 0;
-    for (const core::Voter& v : state.voters) here += v.id.value != 0 && members >> index(v.id) & 1;
+    int with_state = 0;
+    for (const core::Voter& v : state.voters) {
+        if (v.id.value == 0 || !(c.members >> index(v.id) & 1)) continue;
+        ++here;
+        // Of a daemon that is gone by now, or further on, nobody can tell what it brought.
+        const Machine& other = machines_[index(v.id)];
+        const bool there = other.epoch == c.epochs[index(v.id)] && !other.legs.empty() &&
+                           other.legs.front().configuration == m.legs.front().configuration;
+        with_state += !there || other.brought_state;
+    }
     const int voters = std::popcount(state.electorate());
-    if (2 * here <= voters && here != voters)
-        breach("node " + std::to_string(i) + " takes a configuration without the greater part of its voters for primary");
+    if (2 * with_state <= voters && here != voters)
+        breach("node " + std::to_string(i) +
+               " takes a configuration without the greater part of its voters for primary");
 }
 
 bool Cluster::covered(std::string* why) const {
@@ -134,6 +167,14 @@ bool Cluster::covered(std::string* why) const {
         }
     }
     return true;
+}
+
+void Cluster::breach(const std::string& what) {
+    if (!outcome_.ok) return;
+    outcome_.ok = false;
+    outcome_.breach = what + " at " + std::to_string(now_ / 1'000'000) + " ms";
+    outcome_.breach_at = now_;
+    over_ = true;
 }
 
 }  // namespace buoy::simulation

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The golden transcripts, and the table of docs/ownership.md against the code.
+#include "service/core/ownership.hpp"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "service/core/invariants.hpp"
+#include "service/journal/journal.hpp"
+
+using namespace buoy;
+using namespace buoy::core;
+using Phase = Ownership::Phase;
+
+namespace {
+
+const std::filesystem::path scenarios = BUOY_SCENARIOS;
+
+std::vector<std::filesystem::path> journals() {
+    std::vector<std::filesystem::path> out;
+    for (const auto& file : std::filesystem::directory_iterator(scenarios))
+        if (file.path().extension() == ".journal") out.push_back(file.path());
+    std::ranges::sort(out);
+    return out;
+}
+
+std::string read(const std::filesystem::path& path) {
+    std::ifstream in(path);
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+const std::vector<std::string> phase_names{"idle",    "exchanging", "installing",
+                                           "primary", "applying",   "resyncing"};
+
+// The events' names in the journal, by their place in the variant.
+const std::vector<std::string> event_names{"timer",
+                                           "started",
+                                           "configuration",
+                                           "quorum",
+                                           "entry_delivered",
+                                           "hello_delivered",
+                                           "snapshot_delivered",
+                                           "beat_received",
+                                           "fencing",
+                                           "done",
+                                           "failed",
+                                           "carrier",
+                                           "requested",
+                                           "refused"};
+
+struct Sample {
+    Ownership node;
+    TimePoint at;
+    ConfigurationChanged configuration;  // the last one
+    std::optional<Hello> hello;          // the last one of another member
+};
+
+int voters(const Sample& s) {
+    return std::popcount(s.node.agreed().electorate());
+}
+
+// Walks the transcripts and keeps one node of each phase, of the largest electorate and with the most behind
+// it.
+std::map<Phase, Sample> samples(std::set<std::size_t>* seen = nullptr) {
+    std::map<Phase, Sample> out;
+    for (const auto& path : journals()) {
+        Sample s;
+        std::istringstream in(read(path));
+        for (std::string text; std::getline(in, text);) {
+            if (text.empty() || text[0] == '#') continue;
+            const auto line = journal::parse(text);
+            EXPECT_TRUE(line) << path;
+            if (!line || !line->is_event) continue;
+            if (seen != nullptr) seen->insert(line->event.index());
+            s.at = line->at;
+            if (const auto* c = std::get_if<ConfigurationChanged>(&line->event)) s.configuration = *c;
+            if (const auto* h = std::get_if<HelloDelivered>(&line->event))
+                if (h->hello.sender != s.node.self()) s.hello = h->hello;
+            s.node.step(line->at, line->event);
+            Invariants::hold(s.node);
+            const bool useful = s.node.phase() == Phase::idle || (s.hello && s.node.has_state());
+            const auto known = out.find(s.node.phase());
+            if (useful && (known == out.end() || voters(known->second) <= voters(s)))
+                out.insert_or_assign(s.node.phase(), s);
+        }
+    }
+    // A state that differs from everybody else's: beats with another hash at the same tag.
+    Sample odd = out.at(Phase::primary);
+    for (const Voter& v : odd.node.agreed().voters) {
+        if (v.id.value == 0 || v.id == odd.node.self()) continue;
+        Beat beat;
+        beat.sender = v.id;
+        beat.incarnation = {~std::uint64_t{0}};
+        beat.tag = odd.node.agreed().tag;
+        beat.hash = odd.node.agreed_hash() + 1;
+        odd.node.step(odd.at, BeatReceived{beat});
+    }
+    EXPECT_EQ(odd.node.phase(), Phase::resyncing);
+    out.insert_or_assign(Phase::resyncing, odd);
+    return out;
+}
+
+Event sample_event(const std::string& name, const Sample& s) {
+    const NodeId self = s.node.self();
+    NodeId other{1};
+    for (const Member& m : s.configuration.members)
+        if (m.node != self) other = m.node;
+    if (name == "timer") return TimerFired{};
+    if (name == "started") return Started{self, {1}, {}, {}, {}};
+    if (name == "configuration") {
+        ConfigurationChanged c = s.configuration;
+        c.ring = {1'000'000, self};
+        c.members = {{self, 1}};
+        return c;
+    }
+    if (name == "quorum") return QuorumChanged{{1'000'000, self}, true, false, 3, {self}};
+    if (name == "entry_delivered")
+        return EntryDelivered{{s.node.agreed().tag.ring, other, {}, Drain{other, true}, {}}};
+    if (name == "hello_delivered") return HelloDelivered{s.hello.value_or(Hello{})};
+    if (name == "snapshot_delivered") return SnapshotDelivered{};
+    if (name == "beat_received") {
+        Beat beat;
+        beat.sender = other;
+        beat.incarnation = {~std::uint64_t{0}};
+        return BeatReceived{beat};
+    }
+    if (name == "fencing") return FencingReported{other, FencingAction::off, true, s.at + Duration{1}};
+    if (name == "done") return EffectDone{{~std::uint64_t{0}}};
+    if (name == "failed") return EffectFailed{{~std::uint64_t{0}}, {}, ""};
+    if (name == "carrier") return CarrierChanged{"web", false};
+    return Requested{{7}, StopPool{"web"}};
+}
+
+std::string fate(const Sample& sample, const std::string& event) {
+    Ownership node = sample.node;
+    const auto dropped = [&] {
+        std::uint64_t sum = 0;
+        for (int r = 0; r < static_cast<int>(Refusal::count_); ++r)
+            sum += node.refused(static_cast<Refusal>(r));
+        return sum;
+    };
+    const auto before = dropped();
+    const auto waiting = node.waiting();
+    node.step(sample.at + Duration{2}, sample_event(event, sample));
+    Invariants::hold(node);
+    if (dropped() > before) return "dropped";
+    return node.waiting() > waiting ? "waits" : "taken";
+}
+
+std::vector<std::string> cells(const std::string& line) {
+    std::vector<std::string> out;
+    std::istringstream in(line);
+    for (std::string cell; std::getline(in, cell, '|');) {
+        const auto from = cell.find_first_not_of(' ');
+        if (from != std::string::npos)
+            out.push_back(cell.substr(from, cell.find_last_not_of(' ') - from + 1));
+    }
+    return out;
+}
+
+}  // namespace
+
+TEST(transcripts, replay_gives_the_same_effects) {
+    ASSERT_FALSE(journals().empty());
+    for (const auto& path : journals()) {
+        const auto replayed = journal::replay(read(path));
+        EXPECT_TRUE(replayed) << path << ": " << replayed.error().message;
+    }
+}
+
+TEST(transcripts, hold_every_event_of_the_table) {
+    std::set<std::size_t> seen;
+    samples(&seen);
+    for (std::size_t i = 0; i < event_names.size(); ++i)
+        if (event_names[i] != "refused") {
+            EXPECT_TRUE(seen.contains(i)) << event_names[i];
+        }
+}
+
+TEST(ownership, documented_table_is_what_the_code_does) {
+    const auto nodes = samples();
+    ASSERT_EQ(nodes.size(), phase_names.size());
+    std::istringstream doc(read(BUOY_OWNERSHIP_DOC));
+    std::vector<std::string> columns;
+    std::set<std::string> rows;
+    for (std::string line; std::getline(doc, line);) {
+        const auto row = cells(line);
+        if (row.size() == 7 && row[0] == "event") columns.assign(row.begin() + 1, row.end());
+        if (row.size() != 7 || columns.empty() || row[0] == "event" || row[0].starts_with("---")) continue;
+        rows.insert(row[0]);
+        for (std::size_t c = 0; c < columns.size(); ++c) {
+            const auto phase =
+                static_cast<Phase>(std::ranges::find(phase_names, columns[c]) - phase_names.begin());
+            EXPECT_EQ(fate(nodes.at(phase), row[0]), row[c + 1]) << row[0] << " when " << columns[c];
+        }
+    }
+    EXPECT_EQ(columns, phase_names);
+    EXPECT_EQ(rows.size() + 1, event_names.size());  // all but a refused message, which is only counted
+}
+
+TEST(journal, lines_that_make_no_sense_are_refused) {
+    for (const char* text :
+         {"", ">", "> ", "> 5", "> 5 nonsense {}", "> x timer{}", "> 5 timer{} ", "< arm_timer{at=}",
+          "> 5 quorum{ring={seq=1 node=1} quorate=2 two_node=0 expected=0 nodes=[]}",
+          "> 99999999999999999999 timer{}", "< reply{id=1 outcome=99}", "> 5 carrier{pool=\"a carrier=1}"})
+        EXPECT_FALSE(journal::parse(text)) << text;
+    EXPECT_TRUE(journal::parse("> 5 timer{}"));
+}
+
+TEST(journal, texts_of_any_bytes_read_back) {
+    std::string all;
+    for (int i = 0; i < 256; ++i) all += static_cast<char>(i);
+    const Event event = CarrierChanged{all, true};
+    const auto line = journal::parse(journal::write(TimePoint(Duration(-5)), event));
+    ASSERT_TRUE(line) << line.error().message;
+    EXPECT_TRUE(line->event == event);
+    EXPECT_EQ(line->at, TimePoint(Duration(-5)));
+}
+
+TEST(journal, replay_names_the_line_that_differs) {
+    const auto replayed = journal::replay("> 5 timer{}\n< arm_timer{at=7}\n");
+    ASSERT_FALSE(replayed);
+    EXPECT_NE(replayed.error().message.find("line 2"), std::string::npos) << replayed.error().message;
+}
