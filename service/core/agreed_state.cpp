@@ -216,7 +216,8 @@ Outcome AgreedState::on(const JoinPool& entry) {
     if (i == no_index || voters[i].lost) return Outcome::no_such_node;
     Pool* p = pool_named(entry.config.name);
     const std::uint32_t others = slots() - (p == nullptr ? 0 : p->config.slots);
-    if (entry.config.slots == 0 || entry.config.name.empty() || entry.config.name.size() > max_name)
+    if (entry.config.slots == 0 || entry.config.name.empty() || entry.config.name.size() > max_name ||
+        entry.config.parameters.size() > max_parameters)
         return Outcome::refused;
     if (entry.config.slots > max_slots - others) return Outcome::full;
     if (p == nullptr) {
@@ -449,6 +450,7 @@ void add_pool(Hasher& h, const Pool& p) {
     h.add(p.id.value);
     h.add(p.config.name);
     h.add(p.config.hash);
+    if (!p.config.parameters.empty()) h.add(p.config.parameters);
     h.add(std::uint64_t{p.config.slots} << 16 | static_cast<std::uint64_t>(p.config.on_loss) << 8 |
           static_cast<std::uint64_t>(p.config.rebalance));
     h.add(std::uint64_t{p.members} << 32 | p.no_carrier);

@@ -27,6 +27,7 @@ struct PoolConfig {
     std::uint32_t slots = 0;
     OnLoss on_loss = OnLoss::automatic;
     Rebalance rebalance = Rebalance::automatic;
+    std::string parameters{};  ///< all of them, as text that only people and the daemons around the core read
     bool operator==(const PoolConfig&) const = default;
 };
 

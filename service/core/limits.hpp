@@ -12,6 +12,7 @@ inline constexpr std::size_t max_pools = 64;
 inline constexpr std::uint32_t max_slots = 16384;  ///< over all pools
 inline constexpr std::size_t max_name = 64;        ///< bytes of a pool's name
 inline constexpr std::size_t max_text = 256;       ///< bytes of a user's name or of a reason
+inline constexpr std::size_t max_parameters = 8192;  ///< bytes of a pool's parameters as text
 inline constexpr std::size_t max_requests = 256;   ///< requests waiting in one daemon
 inline constexpr std::uint32_t max_weight = 1000;
 

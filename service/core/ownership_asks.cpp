@@ -190,6 +190,7 @@ std::optional<Outcome> Ownership::serve(Pending& pending, const StartPool& reque
     LocalPool* here = local(request.config.name);
     if (!pending.begun) {
         if (request.config.name.empty() || request.config.name.size() > max_name ||
+            request.config.parameters.size() > max_parameters ||
             request.config.slots == 0 || request.config.slots > max_slots)
             return Outcome::refused;
         if (here != nullptr && !here->stopping && here->config != request.config)

@@ -44,7 +44,7 @@ BUOY_FIELDS(SlotId, "slot", BUOY_F(SlotId, pool), BUOY_F(SlotId, index));
 
 BUOY_FIELDS(core::PoolConfig, "pool_config", BUOY_F(core::PoolConfig, name), BUOY_F(core::PoolConfig, hash),
             BUOY_F(core::PoolConfig, slots), BUOY_F(core::PoolConfig, on_loss),
-            BUOY_F(core::PoolConfig, rebalance));
+            BUOY_F(core::PoolConfig, rebalance), BUOY_F(core::PoolConfig, parameters));
 BUOY_FIELDS(core::Move, "move", BUOY_F(core::Move, pool), BUOY_F(core::Move, slot), BUOY_F(core::Move, node));
 BUOY_FIELDS(core::Rejoin, "rejoin", BUOY_F(core::Rejoin, node), BUOY_F(core::Rejoin, outing),
             BUOY_F(core::Rejoin, electorate), BUOY_F(core::Rejoin, pools));

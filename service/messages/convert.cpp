@@ -55,12 +55,15 @@ void write(const core::PoolConfig& from, proto::PoolConfig& to) {
     to.set_slots(from.slots);
     to.set_on_loss(static_cast<std::uint32_t>(from.on_loss));
     to.set_rebalance(static_cast<std::uint32_t>(from.rebalance));
+    if (!from.parameters.empty()) to.set_parameters(from.parameters);
 }
 bool read(const proto::PoolConfig& from, core::PoolConfig& to) {
     to.name = from.name();
     to.hash = from.hash();
     to.slots = from.slots();
+    to.parameters = from.parameters();
     return to.name.size() <= core::max_name && to.slots <= core::max_slots &&
+           to.parameters.size() <= core::max_parameters &&
            read_enum(from.on_loss(), core::OnLoss::unsafe, to.on_loss) &&
            read_enum(from.rebalance(), core::Rebalance::never, to.rebalance);
 }
