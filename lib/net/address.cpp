@@ -75,34 +75,42 @@ Result<std::vector<Address>> addresses(Netlink& netlink, int family, int link) {
     return found;
 }
 
-Result<void> add_address(Netlink& netlink, const Address& address) {
-    Request request(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, header_of(address));
+Request request_to_add(const Address& address, int flags) {
+    Request request(RTM_NEWADDR, flags | NLM_F_CREATE | NLM_F_EXCL, header_of(address));
     request.put_address(IFA_LOCAL, address.ip);
     request.put_address(IFA_ADDRESS, address.ip);
     if (address.broadcast) request.put_address(IFA_BROADCAST, *address.broadcast);
     if (!address.label.empty()) request.put_string(IFA_LABEL, address.label);
-    std::uint32_t flags = 0;
-    if (address.no_dad) flags |= IFA_F_NODAD;
-    if (address.optimistic) flags |= IFA_F_OPTIMISTIC;
-    if (address.no_prefix_route) flags |= IFA_F_NOPREFIXROUTE;
-    if (flags != 0) request.put_u32(IFA_FLAGS, flags);
+    std::uint32_t marks = 0;
+    if (address.no_dad) marks |= IFA_F_NODAD;
+    if (address.optimistic) marks |= IFA_F_OPTIMISTIC;
+    if (address.no_prefix_route) marks |= IFA_F_NOPREFIXROUTE;
+    if (marks != 0) request.put_u32(IFA_FLAGS, marks);
     if (address.preferred_lifetime_s != forever) {
         ifa_cacheinfo lifetimes{};
         lifetimes.ifa_prefered = address.preferred_lifetime_s;
         lifetimes.ifa_valid = forever;
         request.put_value(IFA_CACHEINFO, lifetimes);
     }
-    return netlink.change(request,
-                          fmt::format("cannot add {}/{}", address.ip.to_string(), address.prefix_length));
+    return request;
 }
 
-Result<void> remove_address(Netlink& netlink, const Address& address) {
-    Request request(RTM_DELADDR, NLM_F_ACK, header_of(address));
+Request request_to_remove(const Address& address, int flags) {
+    Request request(RTM_DELADDR, flags, header_of(address));
     request.put_address(IFA_LOCAL, address.ip);
     request.put_address(IFA_ADDRESS, address.ip);
     // Without the label the kernel might take another entry for the same address and prefix length.
     if (!address.label.empty()) request.put_string(IFA_LABEL, address.label);
-    return netlink.change(request,
+    return request;
+}
+
+Result<void> add_address(Netlink& netlink, const Address& address) {
+    return netlink.change(request_to_add(address, NLM_F_ACK),
+                          fmt::format("cannot add {}/{}", address.ip.to_string(), address.prefix_length));
+}
+
+Result<void> remove_address(Netlink& netlink, const Address& address) {
+    return netlink.change(request_to_remove(address, NLM_F_ACK),
                           fmt::format("cannot remove {}/{}", address.ip.to_string(), address.prefix_length));
 }
 

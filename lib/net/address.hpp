@@ -41,6 +41,11 @@ std::optional<Address> decode_address(const nlmsghdr& message);
 /// The addresses of `family` (AF_INET, AF_INET6 or AF_UNSPEC); of one link when `link` is not 0.
 Result<std::vector<Address>> addresses(Netlink& netlink, int family, int link = 0);
 
+/// The messages that add or remove an address, for change_many() or with NLM_F_ACK as `flags` for a
+/// conversation about one.
+Request request_to_add(const Address& address, int flags = 0);
+Request request_to_remove(const Address& address, int flags = 0);
+
 /// Adds the address to the link it names. Error code EEXIST when it is there already with this prefix
 /// length. An address in 127.0.0.0/8 gets host scope, as ip-address(8) does it.
 Result<void> add_address(Netlink& netlink, const Address& address);

@@ -26,7 +26,8 @@ AgreedState large_state(std::uint32_t members) {
     state.apply(CountLeases{state.voters_changed});
     for (int p = 0; p < 64; ++p)
         for (const NodeId n : nodes)
-            EXPECT_EQ(state.apply(JoinPool{n, {"pool-" + std::to_string(p), 1, 256, {}, {}}}),
+            EXPECT_EQ(state.apply(JoinPool{
+                          n, {"pool-" + std::to_string(p), 1, 256, {}, {}, "addresses=10.0.0.1-10.0.1.0"}}),
                       Outcome::applied);
     return state;
 }

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "service/kernel/announcements.hpp"
+
+#include <linux/if_packet.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "net/errors.hpp"
+#include "net/sysctl.hpp"
+#include "wire/arp.hpp"
+#include "wire/ndp.hpp"
+
+namespace buoy::kernel {
+
+namespace {
+
+using Frames = std::vector<std::vector<std::uint8_t>>;
+
+// Slots whose repeats leave together: a few milliseconds' work, after which other orders get their turn.
+constexpr std::size_t slots_at_once = 256;
+constexpr std::size_t frames_at_once = 256;
+
+void append(Frames& frames, const net::Link& link, const IpAddress& ip, net::AnnounceForms forms,
+            bool router) {
+    if (ip.is_v4()) {
+        for (int i = 0; i < forms.requests; ++i)
+            frames.push_back(wire::gratuitous_request(link.mac, ip.v4()));
+        for (int i = 0; i < forms.replies; ++i) frames.push_back(wire::gratuitous_reply(link.mac, ip.v4()));
+    } else {
+        for (int i = 0; i < std::max(forms.requests, forms.replies); ++i)
+            frames.push_back(wire::unsolicited_advertisement(link.mac, ip.v6(), router));
+    }
+}
+
+}  // namespace
+
+Result<FrameSender> FrameSender::open(const net::Link& link) {
+    net::Fd fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+    if (!fd) return net::fail_errno(errno, "cannot open a packet socket");
+    sockaddr_ll where{};
+    where.sll_family = AF_PACKET;
+    where.sll_ifindex = link.index;  // and no protocol: nothing is received
+    if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) != 0)
+        return net::fail_errno(errno, fmt::format("cannot send frames on {}", link.name));
+    return FrameSender(std::move(fd), link);
+}
+
+Result<void> FrameSender::send(const Frames& frames) {
+    std::array<mmsghdr, frames_at_once> messages{};
+    std::array<iovec, frames_at_once> pieces{};
+    for (std::size_t at = 0; at < frames.size();) {
+        const std::size_t count = std::min(frames_at_once, frames.size() - at);
+        for (std::size_t i = 0; i < count; ++i) {
+            pieces[i] = {const_cast<std::uint8_t*>(frames[at + i].data()), frames[at + i].size()};
+            messages[i].msg_hdr = {};
+            messages[i].msg_hdr.msg_iov = &pieces[i];
+            messages[i].msg_hdr.msg_iovlen = 1;
+        }
+        const int sent = sendmmsg(fd_.get(), messages.data(), static_cast<unsigned>(count), 0);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent < 0) return net::fail_errno(errno, fmt::format("cannot announce on {}", link_.name));
+        at += static_cast<std::size_t>(sent);
+    }
+    return {};
+}
+
+Result<FrameSender*> Announcements::sender(const net::Link& link) {
+    const auto found = senders_.find(link.index);
+    // The MAC goes into every frame, so a link whose MAC has changed is another one.
+    if (found != senders_.end() && found->second.link().mac == link.mac) return &found->second;
+    auto made = FrameSender::open(link);
+    if (!made) return tl::unexpected<Error>(made.error());
+    return &senders_.insert_or_assign(link.index, std::move(*made)).first->second;
+}
+
+Result<void> Announcements::burst(const std::vector<SlotId>& slots) {
+    // Neighbours stand in slots of one pool, so runs by link are long.
+    Frames frames;
+    const net::Link* link = nullptr;
+    bool router = false;
+    const auto flush = [&]() -> Result<void> {
+        if (frames.empty()) return {};
+        auto out = sender(*link);
+        if (!out) return tl::unexpected<Error>(out.error());
+        auto sent = (*out)->send(frames);
+        frames.clear();
+        return sent;
+    };
+    for (const SlotId slot : slots) {
+        const auto held = look_up_(slot);
+        if (!held) continue;
+        if (link == nullptr || held->link->index != link->index) {
+            if (auto sent = flush(); !sent) return sent;
+            link = held->link;
+            router = net::Sysctl::ipv6(link->name, "forwarding").get().value_or(0) > 0;
+        }
+        append(frames, *link, held->ip, held->pool->forms, router);
+    }
+    return flush();
+}
+
+void Announcements::repeat(const PoolPlan& plan, const std::vector<SlotId>& slots, TimePoint first) {
+    if (slots.empty()) return;
+    Duration last{};
+    for (const auto after : plan.schedule) {
+        last = after;
+        if (after.count() > 0) due_.emplace(first + after, Batch{slots, {}});
+    }
+    if (plan.refresh > Duration{}) due_.emplace(first + last + plan.refresh, Batch{slots, plan.refresh});
+}
+
+TimePoint Announcements::next() const {
+    return due_.empty() ? TimePoint::max() : due_.begin()->first;
+}
+
+Result<void> Announcements::run(TimePoint now) {
+    if (due_.empty() || due_.begin()->first > now) return {};
+    // Of what is due the newest goes first: its neighbours are the least likely to have heard.
+    const auto past = due_.upper_bound(now);
+    auto batch = std::prev(past);
+    auto slots = std::move(batch->second.slots);
+    const Duration refresh = batch->second.refresh;
+    due_.erase(batch);
+    std::erase_if(slots, [&](SlotId s) { return !look_up_(s); });
+    if (slots.empty()) return {};
+    const std::size_t count = std::min(slots_at_once, slots.size());
+    const std::vector<SlotId> part(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(count));
+    if (count < slots.size()) {
+        const auto pace = look_up_(part.front())->pool->frames_per_s;
+        const Duration pause{
+            static_cast<std::int64_t>(2'000'000'000ULL * count / std::max<std::size_t>(pace, 1))};
+        due_.emplace(now + pause,
+                     Batch{{slots.begin() + static_cast<std::ptrdiff_t>(count), slots.end()}, refresh});
+    }
+    if (refresh > Duration{}) due_.emplace(now + refresh, Batch{part, refresh});
+    return burst(part);
+}
+
+}  // namespace buoy::kernel

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "buoy/ip.hpp"
+#include "buoy/result.hpp"
+#include "buoy/time.hpp"
+#include "net/fd.hpp"
+#include "net/link.hpp"
+#include "service/kernel/plan.hpp"
+
+namespace buoy::kernel {
+
+/// Sends whole frames on one link, many with one system call.
+class FrameSender {
+  public:
+    static Result<FrameSender> open(const net::Link& link);
+    /// Sends the frames in order; the first that cannot be sent is the error.
+    Result<void> send(const std::vector<std::vector<std::uint8_t>>& frames);
+    [[nodiscard]] const net::Link& link() const { return link_; }
+
+  private:
+    FrameSender(net::Fd fd, net::Link link) : fd_(std::move(fd)), link_(std::move(link)) {}
+    net::Fd fd_;
+    net::Link link_;
+};
+
+/// The announcements of the slots that are held here (design, section 6): a first burst inside the open,
+/// repeats by the pool's schedule, and refreshing. Repeats are paced, those of the newest slots first, so
+/// that a thousand of them neither delay what else the thread has to do nor overrun a switch.
+class Announcements {
+  public:
+    struct Held {
+        IpAddress ip;
+        Plan pool;
+        const net::Link* link = nullptr;
+    };
+    /// Tells what a slot is now; nothing when it is no longer held, or not to be announced.
+    using LookUp = std::function<std::optional<Held>(SlotId)>;
+    explicit Announcements(LookUp look_up) : look_up_(std::move(look_up)) {}
+
+    /// Announces the slots at once.
+    Result<void> burst(const std::vector<SlotId>& slots);
+    /// Adds the repeats that the pool's schedule has for slots whose first burst was at `first`.
+    void repeat(const PoolPlan& plan, const std::vector<SlotId>& slots, TimePoint first);
+    /// When run() is due; TimePoint::max() if never.
+    [[nodiscard]] TimePoint next() const;
+    /// Sends what is due, as far as the pace allows. A repeat that cannot be sent is lost; its error is
+    /// returned.
+    Result<void> run(TimePoint now);
+    /// Forgets links: they are looked at anew.
+    void forget_links() { senders_.clear(); }
+
+  private:
+    struct Batch {
+        std::vector<SlotId> slots;
+        Duration refresh{};  ///< 0: not again
+    };
+    Result<FrameSender*> sender(const net::Link& link);
+
+    LookUp look_up_;
+    std::map<int, FrameSender> senders_;
+    std::multimap<TimePoint, Batch> due_;
+};
+
+}  // namespace buoy::kernel

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "service/kernel/holder.hpp"
+
+#include <fmt/format.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "net/address.hpp"
+#include "net/batch.hpp"
+#include "net/sysctl.hpp"
+
+namespace buoy::kernel {
+
+namespace {
+
+using Failures = std::vector<std::pair<SlotId, int>>;
+
+// So many addresses are added before they are announced: a large open is heard of piece by piece.
+constexpr std::size_t slots_at_once = 64;
+
+bool gone(int code) {
+    return code == EADDRNOTAVAIL || code == ENODEV;
+}
+
+std::string because(const Failures& failures) {
+    return failures.empty() ? std::string() : std::string(std::strerror(failures.front().second));
+}
+
+std::vector<SlotId> slots_of(const Failures& failures) {
+    std::vector<SlotId> slots;
+    for (const auto& [slot, code] : failures) slots.push_back(slot);
+    return slots;
+}
+
+}  // namespace
+
+Holder::Holder(net::Netlink netlink, Tell tell)
+    : netlink_(std::move(netlink)),
+      tell_(std::move(tell)),
+      announcements_([this](SlotId slot) -> std::optional<Announcements::Held> {
+          const auto found = open_.find(slot);
+          if (found == open_.end() || !passing_) return std::nullopt;
+          const Watched* pool = watched(found->second.pool->name);
+          if (pool == nullptr || !pool->place) return std::nullopt;
+          return Announcements::Held{found->second.ip, found->second.pool, &pool->place->nic};
+      }) {}
+
+Result<std::unique_ptr<Holder>> Holder::open(Tell tell) {
+    auto netlink = net::Netlink::open();
+    if (!netlink) return tl::unexpected<Error>(netlink.error());
+    return std::unique_ptr<Holder>(new Holder(std::move(*netlink), std::move(tell)));
+}
+
+void Holder::carry_out(const Order& order, TimePoint now) {
+    now_ = now;
+    std::visit([this](const auto& o) { on(o); }, order);
+}
+
+Holder::Watched* Holder::watched(const std::string& pool) {
+    const auto found = std::ranges::find_if(pools_, [&](const Watched& w) { return w.plan->name == pool; });
+    return found == pools_.end() ? nullptr : &*found;
+}
+
+void Holder::on(const Watch& order) {
+    std::vector<Watched> pools;
+    for (const Plan& plan : order.pools) {
+        Watched* before = watched(plan->name);
+        pools.push_back(before != nullptr ? std::move(*before) : Watched{});
+        pools.back().plan = plan;
+    }
+    pools_ = std::move(pools);
+    ours_.clear();
+    for (const Watched& pool : pools_)
+        for (const IpAddress& ip : pool.plan->addresses) ours_.emplace(ip, pool.plan->name);
+    for (Watched& pool : pools_) look_at(pool);
+}
+
+void Holder::look_at(Watched& pool) {
+    auto place = find_place(netlink_, *pool.plan);
+    if (place) {
+        pool.place = std::move(*place);
+        const net::Link& nic = pool.place->nic;
+        const bool carrier = (nic.up && nic.carrier) || pool.plan->ignore_carrier;
+        const std::string why = carrier   ? ""
+                                : !nic.up ? nic.name + " is down; `ip link set up dev " + nic.name + "`"
+                                          : nic.name + " has no carrier";
+        if (pool.told && carrier == pool.carrier) return;
+        pool.carrier = carrier;
+        pool.why = why;
+        // Deleting an address must not take its neighbours in the same network along (ip-sysctl).
+        const auto promote = net::Sysctl::ipv4(nic.name, "promote_secondaries");
+        if (promote.get().value_or(1) == 0)
+            if (auto set = promote.set(1); !set) tell_(Noticed{set.error().message});
+    } else {
+        if (pool.told && !pool.carrier && pool.why == place.error().message) return;
+        pool.place.reset();
+        pool.carrier = false;
+        pool.why = place.error().message;
+    }
+    pool.told = true;
+    tell_(Carrier{pool.plan->name, pool.carrier, pool.why});
+}
+
+void Holder::on(const OpenSlots& order) {
+    Failures failures;
+    std::vector<SlotId> slots;
+    std::string reason;
+    for (const Placed& placed : order.slots) {
+        Watched* pool = watched(placed.pool->name);
+        if (pool == nullptr || !pool->place) {
+            failures.emplace_back(placed.slot, ENODEV);
+            reason = pool == nullptr ? "the pool is not started here" : pool->why;
+            continue;
+        }
+        open_.insert_or_assign(placed.slot, Open{pool->plan, placed.ip, pool->place->address(placed.ip)});
+        by_ip_.insert_or_assign(placed.ip, placed.slot);
+        slots.push_back(placed.slot);
+    }
+    if (passing_) {
+        auto refused = show(slots);
+        if (!refused.empty()) reason = because(refused);
+        for (const SlotId slot : slots_of(refused)) {
+            by_ip_.erase(open_.at(slot).ip);
+            open_.erase(slot);
+        }
+        failures.insert(failures.end(), refused.begin(), refused.end());
+    }
+    if (failures.empty())
+        tell_(Done{order.id});
+    else
+        tell_(Failed{order.id, slots_of(failures), reason});
+}
+
+Failures Holder::show(const std::vector<SlotId>& slots) {
+    Failures failures;
+    for (std::size_t at = 0; at < slots.size(); at += slots_at_once) {
+        const std::size_t end = std::min(slots.size(), at + slots_at_once);
+        std::vector<net::Request> batch;
+        for (std::size_t i = at; i < end; ++i)
+            batch.push_back(net::request_to_add(open_.at(slots[i]).address));
+        std::vector<SlotId> added(slots.begin() + static_cast<std::ptrdiff_t>(at),
+                                  slots.begin() + static_cast<std::ptrdiff_t>(end));
+        auto refused = net::change_many(netlink_, batch);
+        if (!refused) {
+            tell_(Noticed{refused.error().message});
+            for (const SlotId slot : added) failures.emplace_back(slot, refused.error().code);
+            continue;
+        }
+        for (const auto& [index, code] : *refused)
+            if (code != EEXIST) failures.emplace_back(slots[at + index], code);
+        for (const SlotId slot : slots_of(failures)) std::erase(added, slot);
+        // An address that its neighbours were not told of is of no use to them.
+        if (auto told = announcements_.burst(added); !told) {
+            tell_(Noticed{told.error().message});
+            for (const SlotId slot : added) failures.emplace_back(slot, told.error().code);
+            hide(added);
+            continue;
+        }
+        if (!added.empty()) announcements_.repeat(*open_.at(added.front()).pool, added, now_);
+    }
+    return failures;
+}
+
+Failures Holder::hide(const std::vector<SlotId>& slots) {
+    std::vector<net::Request> batch;
+    for (const SlotId slot : slots) batch.push_back(net::request_to_remove(open_.at(slot).address));
+    Failures failures;
+    auto refused = net::change_many(netlink_, batch);
+    if (!refused) {
+        tell_(Noticed{refused.error().message});
+        for (const SlotId slot : slots) failures.emplace_back(slot, refused.error().code);
+        return failures;
+    }
+    for (const auto& [index, code] : *refused)
+        if (!gone(code)) failures.emplace_back(slots[index], code);
+    return failures;
+}
+
+void Holder::on(const CloseSlots& order) {
+    std::vector<SlotId> slots;
+    for (const SlotId slot : order.everything ? all_open() : order.slots)
+        if (open_.contains(slot)) slots.push_back(slot);
+    const Failures failures = passing_ ? hide(slots) : Failures{};
+    for (const SlotId slot : slots) {
+        if (std::ranges::find(failures, slot, &std::pair<SlotId, int>::first) != failures.end()) continue;
+        by_ip_.erase(open_.at(slot).ip);
+        open_.erase(slot);
+    }
+    if (order.everything) remove_strays();
+    if (failures.empty())
+        tell_(Done{order.id});
+    else
+        tell_(Failed{order.id, slots_of(failures), because(failures)});
+}
+
+void Holder::on(const AnnounceSlots& order) {
+    if (auto told = announcements_.burst(order.slots); !told) tell_(Noticed{told.error().message});
+}
+
+std::vector<SlotId> Holder::all_open() const {
+    std::vector<SlotId> slots;
+    for (const auto& [slot, open] : open_) slots.push_back(slot);
+    return slots;
+}
+
+void Holder::run(TimePoint now, TimePoint deadline) {
+    now_ = now;
+    if (const bool pass = now < deadline; pass != passing_) {
+        if (pass) {
+            passing_ = true;
+            for (const auto& [slot, code] : show(all_open()))
+                tell_(Noticed{fmt::format("cannot put {} back after a lapsed lease: {}",
+                                          open_.at(slot).ip.to_string(), std::strerror(code))});
+        } else {
+            hide(all_open());
+            passing_ = false;
+        }
+    }
+    if (auto told = announcements_.run(now); !told) tell_(Noticed{told.error().message});
+}
+
+TimePoint Holder::next(TimePoint deadline) const {
+    const TimePoint due = announcements_.next();
+    return passing_ && !open_.empty() ? std::min(due, deadline) : due;
+}
+
+void Holder::heard(const nlmsghdr& message) {
+    if (const auto address = net::decode_address(message)) {
+        if (message.nlmsg_type == RTM_DELADDR)
+            vanished(*address);
+        else
+            appeared(*address);
+        return;
+    }
+    if (message.nlmsg_type != RTM_NEWLINK && message.nlmsg_type != RTM_DELLINK) return;
+    for (Watched& pool : pools_) look_at(pool);
+}
+
+void Holder::look_again() {
+    for (Watched& pool : pools_) look_at(pool);
+    if (!passing_) return;
+    // What is there already stays as it is; what was missing comes back.
+    show(all_open());
+    remove_strays();
+}
+
+void Holder::vanished(const net::Address& address) {
+    const auto slot = by_ip_.find(address.ip);
+    if (slot == by_ip_.end() || !passing_) return;
+    const Open& open = open_.at(slot->second);
+    if (open.address.link != address.link) return;
+    const auto added = net::add_address(netlink_, open.address);
+    // Our own removal, heard of late, after which it was added again.
+    if (!added && added.error().code == EEXIST) return;
+    const std::string what = address.ip.to_string() + " was removed behind our back";
+    if (!added) return tell_(Noticed{what + ", and " + added.error().message});
+    if (auto told = announcements_.burst({slot->second}); !told) tell_(Noticed{told.error().message});
+    tell_(Noticed{what + " and has been put back"});
+}
+
+void Holder::appeared(const net::Address& address) {
+    const auto mine = ours_.find(address.ip);
+    if (mine == ours_.end()) return;
+    if (by_ip_.contains(address.ip) && passing_) return;
+    const Watched* pool = watched(mine->second);
+    if (pool == nullptr || !pool->place || pool->place->nic.index != address.link) return;
+    // Where it cannot be removed it was one of ours, closed since.
+    if (net::remove_address(netlink_, address))
+        tell_(
+            Noticed{fmt::format("{} was added to {} behind our back and has been removed: pool {} gives it "
+                                "to another node, or to none",
+                                address.ip.to_string(), pool->place->nic.name, mine->second)});
+}
+
+void Holder::remove_strays() {
+    const auto there = net::addresses(netlink_, AF_UNSPEC);
+    if (!there) return tell_(Noticed{there.error().message});
+    for (const net::Address& address : *there) appeared(address);
+}
+
+}  // namespace buoy::kernel

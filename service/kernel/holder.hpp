@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <linux/netlink.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "buoy/result.hpp"
+#include "net/netlink.hpp"
+#include "service/kernel/announcements.hpp"
+#include "service/kernel/place.hpp"
+#include "service/kernel/plan.hpp"
+
+namespace buoy::kernel {
+
+/// Makes this node answer for slots: puts their addresses on the NIC, announces them, and takes them away
+/// again. Nothing is on the NIC past the deadline, and what is changed behind its back is put right.
+///
+/// Until there is a gate the deadline is only as good as this thread (design 4.4). Not thread-safe.
+class Holder {
+  public:
+    using Tell = std::function<void(Report)>;
+    static Result<std::unique_ptr<Holder>> open(Tell tell);
+    Holder(const Holder&) = delete;
+    Holder& operator=(const Holder&) = delete;
+
+    void carry_out(const Order& order, TimePoint now);
+    /// To be called when the deadline may have changed and when next() has come.
+    void run(TimePoint now, TimePoint deadline);
+    [[nodiscard]] TimePoint next(TimePoint deadline) const;
+    /// Word from the kernel (RTNLGRP_LINK, _IPV4_IFADDR, _IPV6_IFADDR, rtnetlink(7)).
+    void heard(const nlmsghdr& message);
+    /// Words were lost (ENOBUFS): looks at everything.
+    void look_again();
+
+  private:
+    struct Watched {
+        Plan plan;
+        std::optional<Place> place;
+        std::string why;  ///< there is no place, or no carrier
+        bool carrier = false;
+        bool told = false;
+    };
+    struct Open {
+        Plan pool;
+        IpAddress ip;
+        net::Address address;  ///< as it is on the NIC, or was last
+    };
+
+    Holder(net::Netlink netlink, Tell tell);
+    void on(const Watch& order);
+    void on(const OpenSlots& order);
+    void on(const CloseSlots& order);
+    void on(const AnnounceSlots& order);
+    void look_at(Watched& watched);
+    [[nodiscard]] Watched* watched(const std::string& pool);
+    /// Adds addresses and announces them, in pieces, so that the first are heard of before the last are
+    /// added.
+    std::vector<std::pair<SlotId, int>> show(const std::vector<SlotId>& slots);
+    std::vector<std::pair<SlotId, int>> hide(const std::vector<SlotId>& slots);
+    [[nodiscard]] std::vector<SlotId> all_open() const;
+    void remove_strays();
+    void appeared(const net::Address& address);
+    void vanished(const net::Address& address);
+
+    net::Netlink netlink_;
+    Tell tell_;
+    std::vector<Watched> pools_;
+    std::map<SlotId, Open> open_;
+    std::map<IpAddress, SlotId> by_ip_;      ///< of open_
+    std::map<IpAddress, std::string> ours_;  ///< every address of the watched pools, and its pool
+    bool passing_ = false;                   ///< before the deadline: what is open is on the NIC
+    TimePoint now_;
+    Announcements announcements_;
+};
+
+}  // namespace buoy::kernel

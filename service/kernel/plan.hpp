@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "buoy/ids.hpp"
+#include "buoy/ip.hpp"
+#include "buoy/time.hpp"
+#include "net/announcer.hpp"
+#include "service/core/effect.hpp"
+
+namespace buoy::kernel {
+
+/// What the kernel's side has to know of a pool that is started on this node.
+struct PoolPlan {
+    std::string name;
+    std::vector<IpAddress> addresses;  ///< by slot
+    std::string nic;                   ///< empty: the one whose network contains the first address
+    std::optional<int> prefix4;        ///< bits; none: as the NIC's network has it
+    std::optional<int> prefix6;
+    bool ignore_carrier = false;  ///< link_down=ignore
+    net::AnnounceForms forms;
+    net::AnnounceSchedule schedule = net::default_schedule();
+    Duration refresh{};  ///< between announcements of what is held; 0: none after the schedule
+    std::size_t frames_per_s = 100'000;  ///< announce_pps
+};
+using Plan = std::shared_ptr<const PoolPlan>;
+
+/// A slot and where it belongs.
+struct Placed {
+    SlotId slot;
+    Plan pool;
+    IpAddress ip;
+};
+
+// What the driver asks of the kernel's thread. Carried out in order.
+struct Watch {
+    std::vector<Plan> pools;  ///< all that are started here
+};
+struct OpenSlots {
+    core::EffectId id;
+    std::vector<Placed> slots;
+};
+struct CloseSlots {
+    core::EffectId id;
+    bool everything = false;  ///< and whatever else of the watched pools is on this node
+    std::vector<SlotId> slots;
+};
+struct AnnounceSlots {
+    std::vector<SlotId> slots;
+};
+using Order = std::variant<Watch, OpenSlots, CloseSlots, AnnounceSlots>;
+
+// What it answers.
+struct Done {
+    core::EffectId id;
+};
+struct Failed {
+    core::EffectId id;
+    std::vector<SlotId> slots;
+    std::string reason;
+};
+struct Carrier {
+    std::string pool;
+    bool carrier = false;
+    std::string why;  ///< when there is none: for people
+};
+struct Noticed {
+    std::string text;  ///< what was put right, or could not be done, for the log
+};
+using Report = std::variant<Done, Failed, Carrier, Noticed>;
+
+}  // namespace buoy::kernel
