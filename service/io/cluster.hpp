@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "buoy/ids.hpp"
@@ -64,6 +65,7 @@ class ClusterWatch {
     Result<void> dispatch();
 
   private:
+    friend Result<ClusterInfo> read_cluster();
     struct State;
     explicit ClusterWatch(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
