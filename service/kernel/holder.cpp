@@ -110,7 +110,7 @@ void Holder::on(const OpenSlots& order) {
     std::vector<SlotId> slots;
     std::string reason;
     for (const Placed& placed : order.slots) {
-        Watched* pool = watched(placed.pool->name);
+        Watched* pool = placed.pool == nullptr ? nullptr : watched(placed.pool->name);
         if (pool == nullptr || !pool->place) {
             failures.emplace_back(placed.slot, ENODEV);
             reason = pool == nullptr ? "the pool is not started here" : pool->why;
@@ -140,8 +140,11 @@ Failures Holder::show(const std::vector<SlotId>& slots) {
     for (std::size_t at = 0; at < slots.size(); at += slots_at_once) {
         const std::size_t end = std::min(slots.size(), at + slots_at_once);
         std::vector<net::Request> batch;
-        for (std::size_t i = at; i < end; ++i)
-            batch.push_back(net::request_to_add(open_.at(slots[i]).address));
+        for (std::size_t i = at; i < end; ++i) {
+            Open& open = open_.at(slots[i]);
+            open.added = ++additions_;
+            batch.push_back(net::request_to_add(open.address));
+        }
         std::vector<SlotId> added(slots.begin() + static_cast<std::ptrdiff_t>(at),
                                   slots.begin() + static_cast<std::ptrdiff_t>(end));
         auto refused = net::change_many(netlink_, batch);
@@ -165,7 +168,10 @@ Failures Holder::show(const std::vector<SlotId>& slots) {
     return failures;
 }
 
-Failures Holder::hide(const std::vector<SlotId>& slots) {
+Failures Holder::hide(std::vector<SlotId> slots) {
+    // The oldest address of a network is its primary one, and removing that makes the kernel look at all
+    // others: where many go, it goes last.
+    std::ranges::sort(slots, std::ranges::greater(), [&](SlotId s) { return open_.at(s).added; });
     std::vector<net::Request> batch;
     for (const SlotId slot : slots) batch.push_back(net::request_to_remove(open_.at(slot).address));
     Failures failures;
@@ -199,6 +205,25 @@ void Holder::on(const CloseSlots& order) {
 
 void Holder::on(const AnnounceSlots& order) {
     if (auto told = announcements_.burst(order.slots); !told) tell_(Noticed{told.error().message});
+}
+
+void Holder::on(const Check& order) {
+    const auto there = net::addresses(netlink_, AF_UNSPEC);
+    if (!there) return tell_(Checked{order.number, there.error().message});
+    std::string problem;
+    for (const auto& [slot, open] : open_) {
+        if (open.pool->name != order.pool || !passing_) continue;
+        const bool found = std::ranges::any_of(
+            *there, [&](const auto& a) { return a.ip == open.ip && a.link == open.address.link; });
+        if (!found) problem = open.ip.to_string() + " is held by this node, and not on its NIC";
+    }
+    for (const net::Address& address : *there) {
+        const auto mine = ours_.find(address.ip);
+        if (mine == ours_.end() || mine->second != order.pool) continue;
+        if (!by_ip_.contains(address.ip) || !passing_)
+            problem = address.ip.to_string() + " is on this node, which does not hold it";
+    }
+    tell_(Checked{order.number, problem});
 }
 
 std::vector<SlotId> Holder::all_open() const {

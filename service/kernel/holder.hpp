@@ -48,7 +48,8 @@ class Holder {
     struct Open {
         Plan pool;
         IpAddress ip;
-        net::Address address;  ///< as it is on the NIC, or was last
+        net::Address address;     ///< as it is on the NIC, or was last
+        std::uint64_t added = 0;  ///< counts additions: the later one is the greater
     };
 
     Holder(net::Netlink netlink, Tell tell);
@@ -56,12 +57,13 @@ class Holder {
     void on(const OpenSlots& order);
     void on(const CloseSlots& order);
     void on(const AnnounceSlots& order);
+    void on(const Check& order);
     void look_at(Watched& watched);
     [[nodiscard]] Watched* watched(const std::string& pool);
     /// Adds addresses and announces them, in pieces, so that the first are heard of before the last are
     /// added.
     std::vector<std::pair<SlotId, int>> show(const std::vector<SlotId>& slots);
-    std::vector<std::pair<SlotId, int>> hide(const std::vector<SlotId>& slots);
+    std::vector<std::pair<SlotId, int>> hide(std::vector<SlotId> slots);
     [[nodiscard]] std::vector<SlotId> all_open() const;
     void remove_strays();
     void appeared(const net::Address& address);
@@ -73,7 +75,8 @@ class Holder {
     std::map<SlotId, Open> open_;
     std::map<IpAddress, SlotId> by_ip_;      ///< of open_
     std::map<IpAddress, std::string> ours_;  ///< every address of the watched pools, and its pool
-    bool passing_ = false;                   ///< before the deadline: what is open is on the NIC
+    std::uint64_t additions_ = 0;
+    bool passing_ = false;  ///< before the deadline: what is open is on the NIC
     TimePoint now_;
     Announcements announcements_;
 };

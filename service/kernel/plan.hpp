@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,7 +56,12 @@ struct CloseSlots {
 struct AnnounceSlots {
     std::vector<SlotId> slots;
 };
-using Order = std::variant<Watch, OpenSlots, CloseSlots, AnnounceSlots>;
+/// Compares what is held of a pool with what is on the NIC.
+struct Check {
+    std::uint64_t number = 0;
+    std::string pool;
+};
+using Order = std::variant<Watch, OpenSlots, CloseSlots, AnnounceSlots, Check>;
 
 // What it answers.
 struct Done {
@@ -74,6 +80,10 @@ struct Carrier {
 struct Noticed {
     std::string text;  ///< what was put right, or could not be done, for the log
 };
-using Report = std::variant<Done, Failed, Carrier, Noticed>;
+struct Checked {
+    std::uint64_t number = 0;
+    std::string problem;  ///< empty: all is as it should be
+};
+using Report = std::variant<Done, Failed, Carrier, Noticed, Checked>;
 
 }  // namespace buoy::kernel

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "buoy/ip.hpp"
+#include "buoy/time.hpp"
+#include "service/core/ownership.hpp"
+#include "service/runtime/names.hpp"
+
+namespace buoy::runtime {
+
+/// What is shown of a pool and the core does not know.
+struct PoolFacts {
+    std::vector<IpAddress> addresses;  ///< by slot
+    std::string nic;
+    std::string no_carrier;  ///< why not, if it is started here and has none
+};
+
+/// What views of the daemon are made from.
+struct View {
+    const core::Ownership& ownership;
+    const core::Status& status;
+    const Names& names;
+    std::string cluster;
+    Incarnation incarnation;
+    Duration lease{};
+    Duration beat{};
+    TimePoint now;
+    std::function<PoolFacts(const core::PoolConfig&)> facts;
+};
+
+/// The answer to the request "status": see docs/protocol.md.
+nlohmann::json status_of(const View& view);
+/// The answer to "explain": why this slot is where it is, and what it waits for, line by line.
+nlohmann::json explain_slot(const View& view, const core::Pool& pool, std::uint32_t slot);
+/// Everything that is counted or measured, as OpenMetrics text.
+std::string metrics_of(const View& view);
+
+}  // namespace buoy::runtime
