@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "pool/parameters.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "service/core/limits.hpp"
+
+namespace buoy::pool {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr const char* both_families = "10.77.0.60-10.77.0.79 2001:db8:77::60-2001:db8:77::69";
+
+PoolParameters read(ParameterTexts texts) {
+    texts.try_emplace("addresses", "192.0.2.1");
+    const auto parameters = parse("web", texts);
+    EXPECT_TRUE(parameters) << parameters.error().message;
+    return parameters.value_or(PoolParameters{});
+}
+
+std::string refusal(ParameterTexts texts, const std::string& name = "web") {
+    texts.try_emplace("addresses", "192.0.2.1");
+    const auto parameters = parse(name, texts);
+    return parameters ? "" : parameters.error().message;
+}
+
+std::vector<std::string> texts_of(const std::vector<IpAddress>& addresses) {
+    std::vector<std::string> texts;
+    for (const auto& ip : addresses) texts.push_back(ip.to_string());
+    return texts;
+}
+
+std::string canonical(const std::string& text) {
+    const auto addresses = parse_addresses(text);
+    return addresses ? addresses_text(*addresses) : addresses.error().message;
+}
+
+TEST(Addresses, are_those_of_the_lists_and_ranges_in_one_order) {
+    using Texts = std::vector<std::string>;
+    EXPECT_EQ(texts_of(read({{"addresses", "192.0.2.9, 192.0.2.1-192.0.2.3"}}).addresses),
+              (Texts{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.9"}));
+    EXPECT_EQ(texts_of(read({{"addresses", "2001:db8::ff-2001:db8::101\t10.0.0.255-10.0.1.0"}}).addresses),
+              (Texts{"10.0.0.255", "10.0.1.0", "2001:db8::ff", "2001:db8::100", "2001:db8::101"}));
+    EXPECT_EQ(read({{"addresses", both_families}}).addresses.size(), 30U);
+}
+
+TEST(Addresses, are_equal_however_they_are_written) {
+    const auto plain = read({{"addresses", "10.0.0.1-10.0.0.4 2001:db8::a"}});
+    for (const char* other : {"2001:DB8:0::a 10.0.0.4 10.0.0.3 10.0.0.2 10.0.0.1",
+                              "10.0.0.3-10.0.0.4,10.0.0.1-10.0.0.2 2001:db8::a",
+                              " ,2001:db8::a-2001:db8::a,, 10.0.0.1-10.0.0.4\n"}) {
+        EXPECT_EQ(read({{"addresses", other}}), plain) << other;
+        EXPECT_EQ(read({{"addresses", other}}).hash(), plain.hash()) << other;
+    }
+}
+
+TEST(Addresses, have_a_shortest_text) {
+    EXPECT_EQ(canonical("10.0.0.3 10.0.0.1 10.0.0.2"), "10.0.0.1-10.0.0.3");
+    EXPECT_EQ(canonical("10.0.0.2 10.0.0.1"), "10.0.0.1 10.0.0.2");
+    EXPECT_EQ(canonical("223.255.255.255 ::1 ::2 ::3"), "223.255.255.255 ::1-::3");
+    EXPECT_EQ(canonical("10.0.0.1 10.0.0.3-10.0.0.5 10.0.0.9"), "10.0.0.1 10.0.0.3-10.0.0.5 10.0.0.9");
+    EXPECT_EQ(canonical(both_families), both_families);
+}
+
+TEST(Addresses, up_to_the_limit) {
+    EXPECT_EQ(read({{"addresses", "10.0.0.0-10.0.63.255"}}).addresses.size(), core::max_slots);
+    EXPECT_NE(refusal({{"addresses", "10.0.0.0-10.0.64.0"}}).find("16384"), std::string::npos);
+    EXPECT_NE(refusal({{"addresses", "2001:db8::-2001:db8:ffff::"}}).find("16384"), std::string::npos);
+}
+
+TEST(Addresses, whose_text_is_too_long_for_a_cluster_are_refused) {
+    std::string text;
+    for (int i = 0; i < 1000; ++i)
+        text += " 10.0." + std::to_string(i / 100) + '.' + std::to_string(2 * (i % 100));
+    const auto reason = refusal({{"addresses", text}});
+    EXPECT_NE(reason.find("use ranges"), std::string::npos) << reason;
+}
+
+struct Bad {
+    const char* parameter;
+    const char* value;
+    const char* says;  ///< what the message has to contain besides parameter and value
+};
+
+const Bad bad_values[] = {
+    {"addresses", "", "not set"},
+    {"addresses", " , ", "not set"},
+    {"addresses", "10.0.0.60-79", "192.0.2.1-192.0.2.9"},
+    {"addresses", "10.0.0.0/28", "neither an IP address nor a range"},
+    {"addresses", "10.0.0.1 - 10.0.0.3", "neither"},
+    {"addresses", "10.0.0.1-10.0.0.3-10.0.0.5", "neither"},
+    {"addresses", "-10.0.0.1", "neither"},
+    {"addresses", "fe80::1%eth0", "neither"},
+    {"addresses", "10.0.0.9-10.0.0.1", "swap"},
+    {"addresses", "10.0.0.1-2001:db8::1", "family"},
+    {"addresses", "10.0.0.1 10.0.0.1", "twice"},
+    {"addresses", "10.0.0.1-10.0.0.5 10.0.0.5-10.0.0.9", "10.0.0.5 is there twice"},
+    {"addresses", "0.0.0.0", "unicast"},
+    {"addresses", "224.0.0.1", "unicast"},
+    {"addresses", "223.255.255.250-224.0.0.1", "224.0.0.0, in the range"},
+    {"addresses", "255.255.255.255", "unicast"},
+    {"addresses", "::", "unicast"},
+    {"addresses", "ff02::1", "unicast"},
+    {"addresses", "fe80::1", "nic is not set"},
+    {"nic", "eth 0", "interface"},
+    {"nic", "../eth0", "interface"},
+    {"nic", "\xff\xfe", "interface"},
+    {"cidr_netmask", "0", "1 to 32"},
+    {"cidr_netmask", "33", "1 to 32"},
+    {"cidr_netmask", "x", "1 to 32"},
+    {"cidr_netmask", "255.0.255.0", "1 to 32"},
+    {"cidr_netmask", "24,129", "1 to 128"},
+    {"cidr_netmask", "24,64,8", "24,64"},
+    {"cidr_netmask", ",", "24,64"},
+    {"weight", "-1", "0 to 1000"},
+    {"weight", "1001", "0 to 1000"},
+    {"weight", "1.5", "0 to 1000"},
+    {"weight", "99999999999999999999", "0 to 1000"},
+    {"rebalance", "always", "auto, never"},
+    {"rebalance", "Auto", "auto, never"},
+    {"on_loss", "lease", "auto, fenced, unsafe"},
+    {"lease_ms", "24", "25 to 60000 ms"},
+    {"lease_ms", "60001", "25 to 60000 ms"},
+    {"lease_ms", "500ms", "25 to 60000 ms"},
+    {"beat_ms", "4", "5 to 166 ms (a third of lease_ms=500)"},
+    {"beat_ms", "167", "5 to 166 ms (a third of lease_ms=500)"},
+    {"announce", "gratuitous", "request, reply, both, none"},
+    {"announce", "reply:0", "1 to 20"},
+    {"announce", "reply:21", "1 to 20"},
+    {"announce", "reply:", "1 to 20"},
+    {"announce_refresh", "-1", "0 to 86400 s"},
+    {"announce_pps", "9", "10 to"},
+    {"announce_to", "router", "not an IP address"},
+    {"announce_to", "2001:db8::1", "no address of the pool is"},
+    {"conflict_check", "on", "off, fast, rfc5227"},
+    {"on_conflict", "ignore", "defend, report, release"},
+    {"link_down", "stop", "release, ignore"},
+    {"hold_ms", "-5", "0 to 600000 ms"},
+};
+
+TEST(BadValues, are_refused_by_parameter_and_value) {
+    for (const auto& bad : bad_values) {
+        const auto reason = refusal({{bad.parameter, bad.value}});
+        EXPECT_NE(reason.find(bad.says), std::string::npos)
+            << bad.parameter << '=' << bad.value << ": " << reason;
+        const std::string subject = bad.says == std::string("nic is not set") ? "nic" : bad.parameter;
+        EXPECT_EQ(reason.find(subject), 0U) << reason;
+    }
+}
+
+TEST(BadValues, exist_for_every_parameter) {
+    for (const auto& info : pool_parameters)
+        EXPECT_TRUE(std::ranges::any_of(bad_values, [&](const auto& bad) {
+            return bad.parameter == info.name;
+        })) << info.name;
+}
+
+TEST(BadValues, names_that_are_no_names) {
+    for (const auto& name : {std::string(), std::string("../x"), std::string(".x"), std::string("a b"),
+                             std::string("web:0"), std::string(65, 'a'), std::string("w\0b", 3)})
+        EXPECT_NE(refusal({}, name).find("pool's name"), std::string::npos) << name;
+    EXPECT_EQ(refusal({}, std::string(64, 'a')), "");
+    EXPECT_EQ(refusal({}, "web-1_b.c"), "");
+}
+
+TEST(Defaults, are_those_of_the_table) {
+    const auto plain = read({});
+    for (const auto& info : pool_parameters) {
+        if (info.default_value.empty()) continue;
+        EXPECT_EQ(read({{std::string(info.name), std::string(info.default_value)}}), plain) << info.name;
+    }
+}
+
+TEST(Values, come_to) {
+    const auto all = read({{"addresses", both_families},
+                           {"nic", "eth0"},
+                           {"cidr_netmask", "255.255.255.0 64"},
+                           {"weight", "0"},
+                           {"rebalance", "never"},
+                           {"on_loss", "fenced"},
+                           {"lease_ms", "25"},
+                           {"announce", "both:2"},
+                           {"announce_refresh", "60"},
+                           {"announce_pps", "500"},
+                           {"announce_to", "2001:db8::1,10.77.0.1 10.77.0.1"},
+                           {"conflict_check", "rfc5227"},
+                           {"on_conflict", "report"},
+                           {"link_down", "ignore"},
+                           {"hold_ms", "0"}});
+    PoolParameters wanted = all;
+    wanted.nic = "eth0";
+    wanted.prefix4 = 24;
+    wanted.prefix6 = 64;
+    wanted.weight = 0;
+    wanted.rebalance = Rebalance::never;
+    wanted.on_loss = OnLoss::fenced;
+    wanted.lease = milliseconds(25);
+    wanted.beat = milliseconds(5);
+    wanted.announce = {2, 2};
+    wanted.announce_refresh = seconds(60);
+    wanted.announce_pps = 500;
+    wanted.announce_to = {*IpAddress::parse("10.77.0.1"), *IpAddress::parse("2001:db8::1")};
+    wanted.conflict_check = ConflictCheck::rfc5227;
+    wanted.on_conflict = OnConflict::report;
+    wanted.link_down = LinkDown::ignore;
+    wanted.hold = milliseconds(0);
+    EXPECT_EQ(all, wanted);
+    EXPECT_EQ(read({{"lease_ms", "2000"}}).beat, milliseconds(200));
+}
+
+TEST(Values, of_netmasks_belong_to_the_families_there_are) {
+    EXPECT_EQ(read({{"addresses", both_families}, {"cidr_netmask", "24"}}).prefix4, 24);
+    EXPECT_EQ(read({{"addresses", both_families}, {"cidr_netmask", "24"}}).prefix6, std::nullopt);
+    EXPECT_EQ(read({{"addresses", "2001:db8::1"}, {"cidr_netmask", "64"}}).prefix6, 64);
+    EXPECT_EQ(read({{"addresses", "2001:db8::1"}, {"cidr_netmask", "24,64"}}).prefix4, std::nullopt);
+    EXPECT_EQ(read({{"cidr_netmask", "24,64"}}), read({{"cidr_netmask", "24"}}));
+}
+
+/// For every parameter another value than the default.
+const ParameterTexts others = {{"addresses", "192.0.2.1-192.0.2.3"},
+                               {"nic", "eth1"},
+                               {"cidr_netmask", "28"},
+                               {"weight", "50"},
+                               {"rebalance", "never"},
+                               {"on_loss", "unsafe"},
+                               {"lease_ms", "600"},
+                               {"beat_ms", "20"},
+                               {"announce", "reply"},
+                               {"announce_refresh", "30"},
+                               {"announce_pps", "1000"},
+                               {"announce_to", "192.0.2.254"},
+                               {"conflict_check", "fast"},
+                               {"on_conflict", "release"},
+                               {"link_down", "ignore"},
+                               {"hold_ms", "5"}};
+
+TEST(Json, gives_back_what_went_in) {
+    EXPECT_EQ(others.size(), pool_parameters.size());
+    ParameterTexts all = others;
+    for (const auto& [name, value] : others)
+        for (const auto& parameters : {read({{name, value}}), read(all),
+                                       read({{"addresses", both_families}, {"cidr_netmask", "24,64"}})}) {
+            const auto again = PoolParameters::from_json(parameters.to_json());
+            ASSERT_TRUE(again) << again.error().message;
+            EXPECT_EQ(*again, parameters);
+        }
+}
+
+TEST(Json, the_agreed_text_gives_back_what_is_agreed) {
+    const auto parameters = read(others);
+    const auto again = PoolParameters::from_text(parameters.agreed_text());
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_EQ(again->hash(), parameters.hash());
+    EXPECT_EQ(difference(*again, parameters), "");
+    EXPECT_EQ(again->weight, 100U);
+}
+
+TEST(Json, from_a_newer_version_is_read) {
+    auto newer = read({}).to_json();
+    newer["buckets"] = 256;
+    EXPECT_EQ(PoolParameters::from_json(newer).value_or(PoolParameters{}), read({}));
+}
+
+TEST(Json, that_is_wrong_is_refused) {
+    for (const char* text : {"", "{", "[]", "null", "{}", R"({"name":"web"})",
+                             R"({"name":5,"addresses":"10.0.0.1"})"
+                             "x",
+                             R"({"name":"web","addresses":["10.0.0.1"]})",
+                             R"({"name":"web","addresses":"10.0.0.1","weight":{}})",
+                             R"({"name":"web","addresses":"10.0.0.1","weight":1e3})"}) {
+        const auto read = PoolParameters::from_text(text);
+        ASSERT_FALSE(read) << text;
+        EXPECT_FALSE(read.error().message.empty());
+    }
+}
+
+TEST(Agreement, differs_with_exactly_what_has_to_be_equal) {
+    const auto plain = read({});
+    for (const auto& info : pool_parameters) {
+        const auto other = read({{std::string(info.name), others.at(std::string(info.name))}});
+        ASSERT_NE(other, plain) << info.name;
+        EXPECT_EQ(other.hash() != plain.hash(), info.agreed) << info.name;
+        EXPECT_EQ(!difference(other, plain).empty(), info.agreed) << info.name;
+        EXPECT_NE(info.agreed && info.reloadable, true) << info.name;
+    }
+}
+
+TEST(Agreement, names_what_differs_with_both_values) {
+    EXPECT_EQ(difference(read({{"lease_ms", "600"}, {"beat_ms", "50"}}), read({})),
+              "lease_ms is '600' here, but '500' in the cluster");
+    EXPECT_EQ(difference(read({{"addresses", "10.0.0.1-10.0.0.9"}}),
+                         read({{"addresses", "10.0.0.1-10.0.0.8 10.0.0.20"}})),
+              "addresses differ: only here 10.0.0.9; only in the cluster 10.0.0.20");
+    EXPECT_EQ(
+        difference(read({{"addresses", "10.0.0.1-10.0.0.9"}}), read({{"addresses", "10.0.0.1-10.0.0.8"}})),
+        "addresses differ: only here 10.0.0.9; only in the cluster none");
+}
+
+TEST(Agreement, hash_stays_what_it_was) {
+    // Nodes of different versions compare it: a change needs a plan for clusters that are upgraded node by
+    // node.
+    EXPECT_EQ(
+        read({{"addresses", both_families}}).agreed_text(),
+        R"({"addresses":"10.77.0.60-10.77.0.79 2001:db8:77::60-2001:db8:77::69","beat_ms":50,"cidr_netmask":"",)"
+        R"("lease_ms":500,"name":"web","on_loss":"auto"})");
+    EXPECT_EQ(read({{"addresses", both_families}}).hash(), 14852664890111380643U);
+}
+
+TEST(Reading, any_bytes_give_an_answer) {
+    std::uint32_t state = 1;
+    auto next = [&] { return state = state * 1664525U + 1013904223U; };
+    constexpr std::string_view likely = "0123456789.:-, abcdef";
+    for (int round = 0; round < 3000; ++round) {
+        ParameterTexts given = {{"addresses", "192.0.2.1"}};
+        for (const auto& info : pool_parameters) {
+            if (next() % 4 != 0) continue;
+            std::string value;
+            for (std::uint32_t length = (next() >> 16) % 12; length > 0; --length)
+                value +=
+                    round % 2 == 0 ? static_cast<char>(next() >> 24) : likely[(next() >> 16) % likely.size()];
+            given[std::string(info.name)] = value;
+        }
+        const auto parameters = parse("web", given);
+        EXPECT_TRUE(parameters || !parameters.error().message.empty());
+        if (parameters) {
+            EXPECT_EQ(PoolParameters::from_text(parameters->to_json().dump()).value_or(PoolParameters{}),
+                      *parameters);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace buoy::pool
