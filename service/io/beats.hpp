@@ -32,7 +32,7 @@ struct BeatCounters {
 };
 
 /// Beats over UDP, unicast to every other node on each of Corosync's links, authenticated by a key derived
-/// from the cluster's secret where there is one.
+/// from the cluster's secret where there is one. Callbacks must not call set_nodes().
 class Beats {
   public:
     struct Settings {

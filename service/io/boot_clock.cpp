@@ -21,9 +21,9 @@ TimePoint boot_now() {
 }
 
 ClockPair ClockPair::now() {
-    // The wall clock first: an age taken from the pair then errs on the side of too old.
-    const Duration wall = read(CLOCK_REALTIME);
-    return {boot_now(), wall};
+    // The wall clock last: should something come between the two, times found by them are too early.
+    const TimePoint boot = boot_now();
+    return {boot, read(CLOCK_REALTIME)};
 }
 
 TimePoint ClockPair::boot_time_of(Duration then) const {

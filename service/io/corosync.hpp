@@ -25,8 +25,10 @@ Result<void> dispatch_some(int fd, std::string_view what, Dispatch dispatch) {
         if (error == CS_OK) continue;
         if (error != CS_ERR_TRY_AGAIN || hung_up(fd))
             return fail_corosync(error == CS_ERR_TRY_AGAIN ? CS_ERR_LIBRARY : error, what);
-        break;
+        return {};
     }
+    // They take one kind of broken connection for success.
+    if (hung_up(fd)) return fail_corosync(CS_ERR_LIBRARY, what);
     return {};
 }
 
