@@ -38,9 +38,11 @@ std::vector<SlotId> slots_of(const Failures& failures) {
 
 }  // namespace
 
-Holder::Holder(net::Netlink netlink, Tell tell)
+Holder::Holder(net::Netlink netlink, gate::Gate* gate, Tell tell)
     : netlink_(std::move(netlink)),
+      gate_(gate),
       tell_(std::move(tell)),
+      passing_(gate != nullptr),
       announcements_([this](SlotId slot) -> std::optional<Announcements::Held> {
           const auto found = open_.find(slot);
           if (found == open_.end() || !passing_) return std::nullopt;
@@ -49,10 +51,10 @@ Holder::Holder(net::Netlink netlink, Tell tell)
           return Announcements::Held{found->second.ip, found->second.pool, &pool->place->nic};
       }) {}
 
-Result<std::unique_ptr<Holder>> Holder::open(Tell tell) {
+Result<std::unique_ptr<Holder>> Holder::open(gate::Gate* gate, Tell tell) {
     auto netlink = net::Netlink::open();
     if (!netlink) return tl::unexpected<Error>(netlink.error());
-    return std::unique_ptr<Holder>(new Holder(std::move(*netlink), std::move(tell)));
+    return std::unique_ptr<Holder>(new Holder(std::move(*netlink), gate, std::move(tell)));
 }
 
 void Holder::carry_out(const Order& order, TimePoint now) {
@@ -73,10 +75,42 @@ void Holder::on(const Watch& order) {
         pools.back().plan = plan;
     }
     pools_ = std::move(pools);
-    ours_.clear();
+    const auto before = std::exchange(ours_, {});
     for (const Watched& pool : pools_)
         for (const IpAddress& ip : pool.plan->addresses) ours_.emplace(ip, pool.plan->name);
+    if (gate_ != nullptr)
+        for (const auto& [ip, pool] : before)
+            if (!ours_.contains(ip)) gate_->forget(ip);
     for (Watched& pool : pools_) look_at(pool);
+    guard();
+}
+
+void Holder::guard() {
+    if (gate_ == nullptr) return;
+    std::set<int> wanted;
+    for (Watched& pool : pools_) {
+        if (!pool.place) continue;
+        const int link = pool.place->nic.index;
+        wanted.insert(link);
+        Result<void> done;
+        // Managed first: once the gate is there it is to know what it is about.
+        for (const IpAddress& ip : pool.plan->addresses)
+            if (done) done = gate_->manage(ip);
+        if (done && !guarded_.contains(link)) done = gate_->attach(link);
+        if (done) {
+            guarded_.insert(link);
+            continue;
+        }
+        // Without the gate nothing may be held: this node has to do without the pool.
+        pool.place.reset();
+        pool.carrier = false;
+        pool.why = done.error().message;
+        tell_(Carrier{pool.plan->name, false, pool.why});
+    }
+    for (const int link : guarded_)
+        if (!wanted.contains(link))
+            if (auto off = gate_->detach(link); !off) tell_(Noticed{off.error().message});
+    guarded_ = std::move(wanted);
 }
 
 void Holder::look_at(Watched& pool) {
@@ -124,6 +158,7 @@ void Holder::on(const OpenSlots& order) {
         auto refused = show(slots);
         if (!refused.empty()) reason = because(refused);
         for (const SlotId slot : slots_of(refused)) {
+            if (gate_ != nullptr) gate_->shut(open_.at(slot).ip);
             by_ip_.erase(open_.at(slot).ip);
             open_.erase(slot);
         }
@@ -143,6 +178,8 @@ Failures Holder::show(const std::vector<SlotId>& slots) {
         for (std::size_t i = at; i < end; ++i) {
             Open& open = open_.at(slots[i]);
             open.added = ++additions_;
+            // Before the announcement, which has to go through the gate like everything else.
+            if (gate_ != nullptr) gate_->open(open.ip);
             batch.push_back(net::request_to_add(open.address));
         }
         std::vector<SlotId> added(slots.begin() + static_cast<std::ptrdiff_t>(at),
@@ -190,17 +227,28 @@ void Holder::on(const CloseSlots& order) {
     std::vector<SlotId> slots;
     for (const SlotId slot : order.everything ? all_open() : order.slots)
         if (open_.contains(slot)) slots.push_back(slot);
+    if (gate_ != nullptr) {
+        // From here on nothing gets through, so the successor need not wait until the addresses are gone.
+        for (const SlotId slot : slots) gate_->shut(open_.at(slot).ip);
+        tell_(Done{order.id});
+    }
     const Failures failures = passing_ ? hide(slots) : Failures{};
     for (const SlotId slot : slots) {
-        if (std::ranges::find(failures, slot, &std::pair<SlotId, int>::first) != failures.end()) continue;
+        const bool failed = std::ranges::find(failures, slot, &Failures::value_type::first) != failures.end();
+        if (failed && gate_ == nullptr) continue;
         by_ip_.erase(open_.at(slot).ip);
         open_.erase(slot);
     }
     if (order.everything) remove_strays();
-    if (failures.empty())
+    if (gate_ != nullptr) {
+        if (!failures.empty())
+            tell_(Noticed{fmt::format("{} addresses could not be removed ({}); the gate is shut for them",
+                                      failures.size(), because(failures))});
+    } else if (failures.empty()) {
         tell_(Done{order.id});
-    else
+    } else {
         tell_(Failed{order.id, slots_of(failures), because(failures)});
+    }
 }
 
 void Holder::on(const AnnounceSlots& order) {
@@ -234,7 +282,7 @@ std::vector<SlotId> Holder::all_open() const {
 
 void Holder::run(TimePoint now, TimePoint deadline) {
     now_ = now;
-    if (const bool pass = now < deadline; pass != passing_) {
+    if (const bool pass = now < deadline || gate_ != nullptr; pass != passing_) {
         if (pass) {
             passing_ = true;
             for (const auto& [slot, code] : show(all_open()))
@@ -250,7 +298,7 @@ void Holder::run(TimePoint now, TimePoint deadline) {
 
 TimePoint Holder::next(TimePoint deadline) const {
     const TimePoint due = announcements_.next();
-    return passing_ && !open_.empty() ? std::min(due, deadline) : due;
+    return gate_ == nullptr && passing_ && !open_.empty() ? std::min(due, deadline) : due;
 }
 
 void Holder::heard(const nlmsghdr& message) {
@@ -263,10 +311,12 @@ void Holder::heard(const nlmsghdr& message) {
     }
     if (message.nlmsg_type != RTM_NEWLINK && message.nlmsg_type != RTM_DELLINK) return;
     for (Watched& pool : pools_) look_at(pool);
+    guard();
 }
 
 void Holder::look_again() {
     for (Watched& pool : pools_) look_at(pool);
+    guard();
     if (!passing_) return;
     // What is there already stays as it is; what was missing comes back.
     show(all_open());

@@ -6,11 +6,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "buoy/result.hpp"
 #include "net/netlink.hpp"
+#include "service/gate/gate.hpp"
 #include "service/kernel/announcements.hpp"
 #include "service/kernel/place.hpp"
 #include "service/kernel/plan.hpp"
@@ -20,11 +22,14 @@ namespace buoy::kernel {
 /// Makes this node answer for slots: puts their addresses on the NIC, announces them, and takes them away
 /// again. Nothing is on the NIC past the deadline, and what is changed behind its back is put right.
 ///
-/// Until there is a gate the deadline is only as good as this thread (design 4.4). Not thread-safe.
+/// With a gate the deadline is the gate's, and a slot is closed as soon as the gate is shut for it; the
+/// address goes right after. Without one the deadline is only as good as this thread (design 4.4). Not
+/// thread-safe.
 class Holder {
   public:
     using Tell = std::function<void(Report)>;
-    static Result<std::unique_ptr<Holder>> open(Tell tell);
+    /// `gate` may be nullptr, and has to outlive this.
+    static Result<std::unique_ptr<Holder>> open(gate::Gate* gate, Tell tell);
     Holder(const Holder&) = delete;
     Holder& operator=(const Holder&) = delete;
 
@@ -52,13 +57,15 @@ class Holder {
         std::uint64_t added = 0;  ///< counts additions: the later one is the greater
     };
 
-    Holder(net::Netlink netlink, Tell tell);
+    Holder(net::Netlink netlink, gate::Gate* gate, Tell tell);
     void on(const Watch& order);
     void on(const OpenSlots& order);
     void on(const CloseSlots& order);
     void on(const AnnounceSlots& order);
     void on(const Check& order);
     void look_at(Watched& watched);
+    /// Puts the gate on the links of pools and nowhere else, and has it manage their addresses and no others.
+    void guard();
     [[nodiscard]] Watched* watched(const std::string& pool);
     /// Adds addresses and announces them, in pieces, so that the first are heard of before the last are
     /// added.
@@ -70,13 +77,15 @@ class Holder {
     void vanished(const net::Address& address);
 
     net::Netlink netlink_;
+    gate::Gate* gate_;
     Tell tell_;
     std::vector<Watched> pools_;
     std::map<SlotId, Open> open_;
     std::map<IpAddress, SlotId> by_ip_;      ///< of open_
     std::map<IpAddress, std::string> ours_;  ///< every address of the watched pools, and its pool
     std::uint64_t additions_ = 0;
-    bool passing_ = false;  ///< before the deadline: what is open is on the NIC
+    std::set<int> guarded_;  ///< links that have the gate
+    bool passing_ = false;   ///< what is open is on the NIC: always with a gate, else before the deadline
     TimePoint now_;
     Announcements announcements_;
 };

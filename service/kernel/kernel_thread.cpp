@@ -121,8 +121,9 @@ struct KernelThread::Loop {
     }
 };
 
-Result<std::unique_ptr<KernelThread>> KernelThread::start(int priority) {
+Result<std::unique_ptr<KernelThread>> KernelThread::start(gate::Gate* gate, int priority) {
     std::unique_ptr<KernelThread> made(new KernelThread);
+    made->gate_ = gate;
     for (net::Fd* fd : {&made->ordered_, &made->reported_}) {
         auto opened = event_fd();
         if (!opened) return tl::unexpected<Error>(opened.error());
@@ -130,7 +131,7 @@ Result<std::unique_ptr<KernelThread>> KernelThread::start(int priority) {
     }
     auto events = subscribe();
     if (!events) return tl::unexpected<Error>(events.error());
-    auto holder = Holder::open([owner = made.get()](Report report) { owner->tell(std::move(report)); });
+    auto holder = Holder::open(gate, [owner = made.get()](Report report) { owner->tell(std::move(report)); });
     if (!holder) return tl::unexpected<Error>(holder.error());
     auto loop = std::make_shared<Loop>(Loop{*made, std::move(*events), std::move(*holder)});
     made->thread_ = std::thread([loop] { loop->run(); });
@@ -157,6 +158,7 @@ void KernelThread::post(Order order) {
 }
 
 void KernelThread::set_deadline(TimePoint deadline) {
+    if (gate_ != nullptr) return gate_->set_deadline(deadline);
     const TimePoint before = deadline_.exchange(deadline);
     if (deadline < before || lapsed_.exchange(false)) wake();
 }

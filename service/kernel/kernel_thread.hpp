@@ -9,6 +9,7 @@
 
 #include "buoy/result.hpp"
 #include "net/fd.hpp"
+#include "service/gate/gate.hpp"
 #include "service/kernel/plan.hpp"
 
 namespace buoy::kernel {
@@ -17,8 +18,9 @@ namespace buoy::kernel {
 /// for it. Orders are carried out one after the other; reports come back in order.
 class KernelThread {
   public:
-    /// `priority` is of SCHED_RR (sched(7)); 0, and wherever it is not allowed: none.
-    static Result<std::unique_ptr<KernelThread>> start(int priority);
+    /// `gate` may be nullptr, and has to outlive this. `priority` is of SCHED_RR (sched(7)); 0, and wherever
+    /// it is not allowed: none.
+    static Result<std::unique_ptr<KernelThread>> start(gate::Gate* gate, int priority);
     /// Carries out what was posted, then ends.
     ~KernelThread();
     KernelThread(const KernelThread&) = delete;
@@ -38,6 +40,7 @@ class KernelThread {
     void tell(Report report);
     void wake();
 
+    gate::Gate* gate_ = nullptr;
     std::mutex mutex_;
     std::vector<Order> orders_;
     std::vector<Report> reports_;

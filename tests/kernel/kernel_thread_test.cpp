@@ -48,7 +48,7 @@ class kernel_thread : public testing::Test {
         auto netlink = net::Netlink::open();
         ASSERT_TRUE(netlink);
         netlink_.emplace(std::move(*netlink));
-        auto started = KernelThread::start(0);
+        auto started = KernelThread::start(nullptr, 0);
         ASSERT_TRUE(started) << started.error().message;
         thread_ = std::move(*started);
     }
