@@ -73,6 +73,8 @@ class Daemon {
         kernel_->set_deadline({});
         kernel_->post(kernel::CloseSlots{{}, true, {}});
         kernel_.reset();
+        // With pools it stays, and stays shut, until the next daemon takes it up.
+        if (gate_ && pools_->configs().empty()) gate_->unpin();
         return ended;
     }
 
@@ -105,7 +107,12 @@ class Daemon {
     }
 
     Result<void> open_kernel() {
-        auto kernel = kernel::KernelThread::start(kernel_priority);
+        if (auto gate = gate::Gate::load())
+            gate_ = std::move(*gate);
+        else
+            runtime::log_warning(gate.error().message +
+                                 "; without it nothing shuts this node up if buoyd is killed");
+        auto kernel = kernel::KernelThread::start(gate_.get(), kernel_priority);
         if (!kernel) return tl::unexpected<Error>(kernel.error());
         kernel_ = std::move(*kernel);
         pools_ = std::make_unique<runtime::Pools>(
@@ -379,6 +386,7 @@ class Daemon {
     std::unique_ptr<runtime::Loop> loop_;
     std::unique_ptr<io::ClusterWatch> cluster_;
     std::optional<messages::Decoder> decoder_;
+    std::unique_ptr<gate::Gate> gate_;
     std::unique_ptr<kernel::KernelThread> kernel_;
     std::unique_ptr<runtime::JournalFile> journal_;
     std::unique_ptr<runtime::Pools> pools_;

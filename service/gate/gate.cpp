@@ -68,8 +68,11 @@ struct Gate::State {
     std::map<IpAddress, std::uint32_t> slots;  // in the table
     std::vector<std::uint32_t> free;
 
-    [[nodiscard]] std::vector<bpf_map*> maps() const {
-        return {program->maps.managed, program->maps.counters, program->maps.bss};
+    /// By the names of their pins, which must not have a dot.
+    [[nodiscard]] std::map<std::string, bpf_map*> maps() const {
+        return {{"managed", program->maps.managed},
+                {"counters", program->maps.counters},
+                {"state", program->maps.bss}};
     }
     void set(const IpAddress& ip, bool open) {
         const auto found = slots.find(ip);
@@ -94,10 +97,8 @@ Result<std::unique_ptr<Gate>> Gate::load(const std::string& pins) {
     if (!state->program) return failure(errno, "cannot open the packet gate's program");
     if (mkdir(pins.c_str(), 0700) != 0 && errno != EEXIST)
         return failure(errno, fmt::format("cannot make {}; is a BPF file system mounted there?", pins));
-    for (bpf_map* map : state->maps())
-        if (const int set =
-                bpf_map__set_pin_path(map, fmt::format("{}/{}", pins, bpf_map__name(map)).c_str());
-            set != 0)
+    for (const auto& [name, map] : state->maps())
+        if (const int set = bpf_map__set_pin_path(map, (pins + "/" + name).c_str()); set != 0)
             return failure(set, "cannot name a map's pin");
     if (const int loaded = gate_bpf::load(state->program.get()); loaded != 0)
         return failure(loaded,
@@ -119,8 +120,7 @@ Result<void> Gate::attach(int link) {
     for (const auto point : {BPF_TC_INGRESS, BPF_TC_EGRESS}) {
         const bpf_tc_hook hook = hook_of(link, point);
         bpf_tc_opts opts = options();
-        opts.prog_fd = bpf_program__fd(point == BPF_TC_INGRESS ? state_->program->progs.gate_ingress
-                                                               : state_->program->progs.gate_egress);
+        opts.prog_fd = program(point == BPF_TC_INGRESS ? Direction::ingress : Direction::egress);
         opts.flags = BPF_TC_F_REPLACE;
         if (const int attached = bpf_tc_attach(&hook, &opts); attached != 0)
             return failure(attached, fmt::format("cannot attach the packet gate to link {}", link));
@@ -140,7 +140,7 @@ Result<void> Gate::detach(int link) {
 }
 
 void Gate::unpin() {
-    for (bpf_map* map : state_->maps()) bpf_map__unpin(map, nullptr);
+    for (const auto& [name, map] : state_->maps()) bpf_map__unpin(map, nullptr);
     rmdir(state_->pins.c_str());
 }
 
@@ -184,6 +184,11 @@ void Gate::shut(const IpAddress& ip) {
 void Gate::set_deadline(TimePoint deadline) {
     state_->program->bss->deadline =
         static_cast<std::uint64_t>(std::max<std::int64_t>(0, deadline.time_since_epoch().count()));
+}
+
+int Gate::program(Direction direction) const {
+    return bpf_program__fd(direction == Direction::ingress ? state_->program->progs.gate_ingress
+                                                           : state_->program->progs.gate_egress);
 }
 
 Counters Gate::counters(const IpAddress& ip) const {

@@ -53,6 +53,10 @@ class Gate {
     void set_deadline(TimePoint deadline);
     [[nodiscard]] Counters counters(const IpAddress& ip) const;
 
+    enum class Direction : std::uint8_t { ingress, egress };
+    /// The program's descriptor, for tests and benches (BPF_PROG_TEST_RUN, bpf(2)).
+    [[nodiscard]] int program(Direction direction) const;
+
   private:
     struct State;
     explicit Gate(std::unique_ptr<State> state);
