@@ -14,8 +14,8 @@ struct ClockPair {
     Duration wall{};  ///< since the Unix epoch
 
     static ClockPair now();
-    /// When the wall clock said `wall`, in boot-clock time, supposing that it has not been set since. Not later
-    /// than it was, by the little that passes between reading the two clocks, and not later than `boot`.
+    /// When the wall clock said `wall`, in boot-clock time, supposing that it has not been set since. Never
+    /// later than it was: earlier by what passed between reading the two clocks.
     [[nodiscard]] TimePoint boot_time_of(Duration wall) const;
 };
 

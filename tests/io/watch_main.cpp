@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Joins the daemons' group of a test and prints what the adapters tell, one JSON object a line. Commands come
 // from standard input, one a line: "say TEXT", "flood COUNT SIZE", "counters", "quit".
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/timerfd.h>
@@ -77,6 +76,7 @@ class Watch {
     Result<void> open_beats();
     Result<void> dispatch(int fd);
     Result<void> flush();
+    bool take_commands();
     bool obey(const std::string& line);
     void beat();
     void tell_counters() const;
@@ -86,6 +86,7 @@ class Watch {
     std::optional<io::Group> group_;
     std::optional<io::Quorum> quorum_;
     std::optional<io::Beats> beats_;
+    std::string input_;
     std::vector<std::string> waiting_;
     std::size_t refused_sends_ = 0;
     std::uint64_t delivered_bytes_ = 0;
@@ -154,6 +155,19 @@ Result<void> Watch::flush() {
     return {};
 }
 
+bool Watch::take_commands() {
+    std::array<char, 4096> buffer{};
+    const ssize_t size = read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (size <= 0) return false;
+    input_.append(buffer.data(), static_cast<std::size_t>(size));
+    for (auto end = input_.find('\n'); end != std::string::npos; end = input_.find('\n')) {
+        const std::string line = input_.substr(0, end);
+        input_.erase(0, end + 1);
+        if (!obey(line)) return false;
+    }
+    return true;
+}
+
 bool Watch::obey(const std::string& line) {
     std::istringstream words(line);
     std::string command;
@@ -217,8 +231,7 @@ int Watch::run() {
     for (;;) {
         poll(fds.data(), fds.size(), -1);
         if (fds[0].revents != 0) {
-            std::string line;
-            if (!std::getline(std::cin, line) || !obey(line)) break;
+            if (!take_commands()) break;
         }
         if (fds[1].revents != 0) {
             std::uint64_t times = 0;
