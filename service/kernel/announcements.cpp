@@ -61,6 +61,11 @@ Result<void> FrameSender::send(const Frames& frames) {
         }
         const int sent = sendmmsg(fd_.get(), messages.data(), static_cast<unsigned>(count), 0);
         if (sent < 0 && errno == EINTR) continue;
+        // The gate has shut meanwhile, or a queue is full: this frame is lost, and the repeats make up for it.
+        if (sent < 0 && errno == ENOBUFS) {
+            ++at;
+            continue;
+        }
         if (sent < 0) return net::fail_errno(errno, fmt::format("cannot announce on {}", link_.name));
         at += static_cast<std::size_t>(sent);
     }

@@ -19,7 +19,8 @@ namespace buoy::kernel {
 class FrameSender {
   public:
     static Result<FrameSender> open(const net::Link& link);
-    /// Sends the frames in order; the first that cannot be sent is the error.
+    /// Sends the frames in order. What a full queue or a shut gate swallows is lost (ENOBUFS); the first that
+    /// cannot be sent for another reason is the error.
     Result<void> send(const std::vector<std::vector<std::uint8_t>>& frames);
     [[nodiscard]] const net::Link& link() const { return link_; }
 

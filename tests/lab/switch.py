@@ -41,7 +41,7 @@ def socket_of(host: str, network: str) -> Socket:
     number = host_number(host)
     if network == "ring":
         return Socket("eth1", f"02:b0:01:00:01:{number:02x}", (f"10.78.0.{number}/24",))
-    addresses = (f"10.77.0.{number}/24", f"2001:db8:77::{number:x}/64")
+    addresses = (f"10.77.0.{number}/24", f"2001:db8:77::{number}/64")
     return Socket("eth0", f"02:b0:01:00:00:{number:02x}", addresses)
 
 
