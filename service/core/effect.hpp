@@ -73,6 +73,13 @@ struct PoolStatus {
     bool unsafe = false;
     bool operator==(const PoolStatus&) const = default;
 };
+/// A daemon in this configuration whose lease is not ours. Leases have to be equal in a cluster: who condemns
+/// after a short one would take slots from who holds for a long one.
+struct OtherLease {
+    NodeId node;
+    Duration lease{};
+    bool operator==(const OtherLease&) const = default;
+};
 /// What has changed for people to see.
 struct Status {
     bool primary = false;
@@ -85,6 +92,10 @@ struct Status {
     std::vector<NodeId> lost;
     std::vector<NodeId> condemned;  ///< by a majority
     std::vector<PoolStatus> pools;
+    std::vector<OtherLease> other_leases{};  ///< either they take no part, or we do not: see `primary`
+    /// That somebody may still hold who was agreed with earlier, or ours. To be kept over restarts of the
+    /// daemon and machine, for Started: a daemon that begins anew with a shorter lease waits for as long.
+    Duration longest_lease{};
     bool operator==(const Status&) const = default;
 };
 struct PublishStatus {

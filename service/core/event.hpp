@@ -12,12 +12,15 @@
 namespace buoy::core {
 
 /// The first event: who we are. `pools` are those that were started on this node before the daemon was.
+/// `longest_lease` is what the last run of the daemon published by that name, kept over restarts; zero where
+/// there was none.
 struct Started {
     NodeId self;
     Incarnation incarnation;
     Duration beat{50'000'000};
     Duration lease{500'000'000};
     std::vector<PoolConfig> pools;
+    Duration longest_lease{};
     bool operator==(const Started&) const = default;
 };
 

@@ -2,6 +2,7 @@
 #include "service/core/exchange.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "service/core/fault.hpp"
 
@@ -81,40 +82,58 @@ std::size_t Exchange::expected() const {
     return most;
 }
 
-// More than half of the cluster's daemons have to be here for a beginning: Corosync counts nodes, also those
-// whose daemon is dead, and two_node lets each half be quorate. Nobody has a state.
-std::optional<Decision> Exchange::cold_start(Decision decision) const {
-    const auto present = members();
-    if (!may_begin()) return std::nullopt;
-    decision.cold = decision.hold = decision.snapshot = true;
-    decision.keeper = *std::ranges::min_element(present);
-    return decision;
+std::vector<OtherLease> Exchange::other_leases(Duration lease) const {
+    std::vector<OtherLease> out;
+    for (const NodeId node : members())
+        if (const Hello* h = hello_of(node); h != nullptr && h->lease != lease)
+            out.push_back({node, h->lease});
+    return out;
 }
 
-const std::optional<Decision>& Exchange::decide() {
-    if (decision_ || !complete()) return decision_;
-    const auto present = members();
-    Decision d;
-    d.ring = {ring_, 0};
+const Hello* Exchange::newest_of(const std::vector<NodeId>& nodes) const {
     const Hello* newest = nullptr;
-    for (const NodeId node : present) {
+    for (const NodeId node : nodes) {
         const Hello& h = *hello_of(node);
-        if (!h.quorate) return decision_;
-        d.ring.change = std::max(d.ring.change, h.change);
-        // Who takes over a state that others still hold back with has to hold back as well.
-        d.hold = d.hold || (h.holding && !fault(Fault::hold));
         if (!h.has_state) continue;
         if (newest == nullptr || h.tag > newest->tag || (h.tag == newest->tag && h.sender < newest->sender))
             newest = &h;
     }
-    if (newest == nullptr) {
-        decision_ = cold_start(std::move(d));
-        return decision_;
-    }
+    return newest;
+}
+
+// The members that take part: those with the lease of the newest state, for everybody who holds by that state
+// has it; where nobody has a state, those with the lease of more than half of the cluster. None where there
+// is no such lease.
+std::vector<NodeId> Exchange::with_one_lease() const {
+    const auto present = members();
+    if (fault(Fault::any_lease)) return present;
+    const auto with = [&](Duration lease) {
+        std::vector<NodeId> out;
+        std::ranges::copy_if(present, std::back_inserter(out),
+                             [&](NodeId node) { return hello_of(node)->lease == lease; });
+        return out;
+    };
+    if (const Hello* newest = newest_of(present)) return with(newest->lease);
+    for (const NodeId node : present)
+        if (auto same = with(hello_of(node)->lease); 2 * same.size() > expected()) return same;
+    return {};
+}
+
+// More than half of the cluster's daemons have to be here for a beginning: Corosync counts nodes, also those
+// whose daemon is dead, and two_node lets each half be quorate. Nobody has a state.
+std::optional<Decision> Exchange::cold_start(Decision decision) const {
+    if (!may_begin(decision)) return std::nullopt;
+    decision.cold = decision.hold = decision.snapshot = true;
+    decision.keeper = *std::ranges::min_element(decision.members);
+    return decision;
+}
+
+std::optional<Decision> Exchange::go_on(Decision d, const Hello& newest) const {
     // A state without voters says no more than none.
-    if (newest->voters.empty() && !may_begin()) return decision_;
-    for (const VoterSeen& voter : newest->voters) {
-        const bool said = std::ranges::any_of(present, [&](NodeId node) {
+    if (newest.voters.empty() && !may_begin(d)) return std::nullopt;
+    const auto present = members();
+    for (const VoterSeen& voter : newest.voters) {
+        const bool said = std::ranges::any_of(d.members, [&](NodeId node) {
             const Hello& h = *hello_of(node);
             return std::ranges::find(h.silent, voter) != h.silent.end();
         });
@@ -123,10 +142,10 @@ const std::optional<Decision>& Exchange::decide() {
     std::size_t voters = 0;
     std::size_t with_state = 0;
     std::size_t here = 0;
-    for (const VoterSeen& voter : newest->voters) {
+    for (const VoterSeen& voter : newest.voters) {
         if (contains(d.silent, voter.node)) continue;
         ++voters;
-        if (!contains(present, voter.node)) continue;
+        if (!contains(d.members, voter.node)) continue;
         ++here;
         if (hello_of(voter.node)->has_state || fault(Fault::remember)) ++with_state;
     }
@@ -134,22 +153,40 @@ const std::optional<Decision>& Exchange::decide() {
     // Where every voter is here, but none has its state any more, another member's is as good as a cold
     // start's.
     const bool all = here == voters;
-    if (!fault(Fault::primary) && !majority && !all) return decision_;
+    if (!fault(Fault::primary) && !majority && !all) return std::nullopt;
     d.hold = d.hold || (!majority && !fault(Fault::hold));
     // So few have the newest state that the rest may have begun without it meanwhile: what that holds runs
     // out in LM.
-    const auto keepers = std::ranges::count_if(present, [&](NodeId node) {
-        return hello_of(node)->has_state && hello_of(node)->tag == newest->tag;
+    const auto keepers = std::ranges::count_if(d.members, [&](NodeId node) {
+        return hello_of(node)->has_state && hello_of(node)->tag == newest.tag;
     });
     d.hold = d.hold || (2 * static_cast<std::size_t>(keepers) < expected() && !fault(Fault::hold));
-    d.keeper = newest->sender;
-    d.newest = newest->tag;
-    d.hash = newest->hash;
-    for (const NodeId node : present) {
+    d.keeper = newest.sender;
+    d.newest = newest.tag;
+    d.hash = newest.hash;
+    for (const NodeId node : d.members) {
         const Hello& h = *hello_of(node);
         if (!h.has_state || h.tag != d.newest || h.hash != d.hash) d.snapshot = true;
     }
-    decision_ = std::move(d);
+    return d;
+}
+
+const std::optional<Decision>& Exchange::decide() {
+    if (decision_ || !complete()) return decision_;
+    Decision d;
+    d.ring = {ring_, 0};
+    d.members = with_one_lease();
+    if (d.members.empty()) return decision_;
+    for (const NodeId node : members()) d.ring.change = std::max(d.ring.change, hello_of(node)->change);
+    for (const NodeId node : d.members) {
+        const Hello& h = *hello_of(node);
+        if (!h.quorate) return decision_;
+        // Who takes over a state that others still hold back with has to hold back as well.
+        d.hold = d.hold || (h.holding && !fault(Fault::hold));
+        d.hold_lease = std::max({d.hold_lease, h.lease, std::min(h.longest_lease, max_lease)});
+    }
+    const Hello* newest = newest_of(d.members);
+    decision_ = newest == nullptr ? cold_start(std::move(d)) : go_on(std::move(d), *newest);
     return decision_;
 }
 

@@ -12,10 +12,12 @@ namespace buoy::core {
 /// What the members of a configuration have decided together (rule 0), each for itself from the same Hellos.
 struct Decision {
     RingId ring;
-    NodeId keeper;          ///< the lowest id that has the newest state; it sends the snapshot
-    bool cold = false;      ///< nobody has a state: the keeper begins with an empty one
-    bool hold = false;      ///< nobody opens anything for LM
-    bool snapshot = false;  ///< somebody needs it, so the configuration begins with it
+    std::vector<NodeId> members;  ///< those with the lease that counts; the others take no part
+    NodeId keeper;                ///< the lowest id that has the newest state; it sends the snapshot
+    bool cold = false;            ///< nobody has a state: the keeper begins with an empty one
+    bool hold = false;            ///< nobody opens anything for LM of `hold_lease`
+    bool snapshot = false;        ///< somebody needs it, so the configuration begins with it
+    Duration hold_lease{};        ///< the longest that somebody may still have who is not here
     Tag newest;
     std::uint64_t hash = 0;
     std::vector<NodeId> silent;  ///< voters to take out first
@@ -53,13 +55,20 @@ class Exchange {
     [[nodiscard]] const std::optional<Decision>& decision() const { return decision_; }
     /// Every member has said Hello, and still the configuration is not primary.
     [[nodiscard]] bool complete_without_primary() const { return complete() && !decision_; }
+    /// Members that have said to have another lease than this one.
+    [[nodiscard]] std::vector<OtherLease> other_leases(Duration lease) const;
 
   private:
     [[nodiscard]] bool complete() const;
     [[nodiscard]] const Hello* hello_of(NodeId node) const;
     [[nodiscard]] std::size_t expected() const;
-    [[nodiscard]] bool may_begin() const { return 2 * members().size() > expected(); }
+    [[nodiscard]] const Hello* newest_of(const std::vector<NodeId>& nodes) const;
+    [[nodiscard]] std::vector<NodeId> with_one_lease() const;
+    [[nodiscard]] bool may_begin(const Decision& decision) const {
+        return 2 * decision.members.size() > expected();
+    }
     [[nodiscard]] std::optional<Decision> cold_start(Decision decision) const;
+    [[nodiscard]] std::optional<Decision> go_on(Decision decision, const Hello& newest) const;
 
     NodeId self_;
     CorosyncRing ring_;

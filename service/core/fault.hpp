@@ -38,6 +38,7 @@ enum class Fault : std::uint8_t {
     lease_from_arrival,
     on_is_fencing,
     two_node_unfenced,
+    any_lease,
     count_,
 };
 

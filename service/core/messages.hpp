@@ -42,6 +42,9 @@ struct Hello {
     std::uint32_t expected = 0;  ///< nodes that the cluster is made of, whether they run or not
     bool has_state = false;
     bool holding = false;  ///< the sender opens nothing yet, for LM since its state was begun or picked up
+    Duration lease{};      ///< the sender's; whoever has another one than the rest takes no part
+    Duration
+        longest_lease{};  ///< that anybody may hold to whom the sender's present or last state was agreed
     Tag tag;
     std::uint64_t hash = 0;
     std::vector<VoterSeen> voters;

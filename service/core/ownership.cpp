@@ -28,6 +28,7 @@ void Ownership::on(const Started& event) {
     started_ = true;
     settings_ = event;
     margin_ = settings_.lease + settings_.lease / 10;
+    longest_lease_ = std::max(settings_.lease, settings_.longest_lease);
     for (const PoolConfig& config : event.pools) pools_.push_back({config});
     outing_ = {event.incarnation, 1};
     started_at_ = now_;
@@ -43,6 +44,11 @@ void Ownership::on(const Started& event) {
 void Ownership::on(const TimerFired&) {
     dirty_ = true;
     if (holding_.close_failed() && now_ >= retry_close_at_) emit(holding_.close_again());
+    // What was held back for is over: nobody has a lease but ours any more.
+    if (has_state_ && now_ >= hold_until_ && longest_lease_ != settings_.lease) {
+        longest_lease_ = settings_.lease;
+        status_due_ = true;
+    }
     react();
     if (now_ >= next_beat_) {
         beat_now_ = true;
@@ -245,6 +251,8 @@ Status Ownership::status() const {
     s.out = out_;
     s.close_failed = holding_.close_failed();
     s.resynced = resynced_;
+    s.other_leases = exchange_.other_leases(settings_.lease);
+    s.longest_lease = longest_lease_;
     if (!has_state_) return s;
     s.tag = agreed_.tag;
     for (NodeIndex i = 0; i < max_nodes; ++i) {

@@ -131,7 +131,8 @@ class Ownership {
     void process(const Snapshot& snapshot);
     void say_hello();
     void decide();
-    void install(AgreedState base, bool same, bool hold);
+    void hold_back();
+    void install(AgreedState base, bool same, Duration hold_lease);
     void send_snapshot(AgreedState state, NodeId to, bool hold);
     void try_commit();
     void commit_entry();
@@ -201,7 +202,7 @@ class Ownership {
     AgreedState next_;  // what an entry or a configuration makes of it, while closes are on their way
     Entry next_entry_;
     Outcome next_outcome_ = Outcome::applied;
-    bool next_hold_ = false;
+    Duration next_hold_{};  // nobody opens anything for LM of this lease; zero: no such wait
     bool next_same_ = false;
     std::deque<Ordered> queue_;  // delivered, and waiting for those closes
     std::vector<Entry> replay_;  // delivered since our Hello while a snapshot is due
@@ -216,6 +217,7 @@ class Ownership {
     Tag no_leases_since_;  // the electorate of which every voter was seen not to take silence for proof any
                            // more
     TimePoint hold_until_;
+    Duration longest_lease_{};  // see Status
     bool out_ = true;
     bool muted_ = true;
     Outing outing_;

@@ -49,6 +49,8 @@ void Ownership::say_hello() {
     hello.expected = exchange_.last_quorum().expected;
     hello.has_state = has_state_;
     hello.holding = now_ < hold_until_;
+    hello.lease = settings_.lease;
+    hello.longest_lease = longest_lease_;
     if (has_state_) {
         hello.tag = agreed_.tag;
         hello.hash = hash_;
@@ -61,11 +63,15 @@ void Ownership::say_hello() {
 
 void Ownership::process(const Hello& hello) {
     saw(hello.sender);
+    const bool other_lease = hello.lease != settings_.lease && !fault(Fault::any_lease);
     if (phase_ == Phase::exchanging) {
         if (!exchange_.take(hello)) return refuse(Refusal::other_ring);
+        // It is known to be here, and of no account.
+        if (other_lease) refuse(Refusal::contradictory);
         return decide();
     }
     if (!exchange_.fresh(hello.sender, hello.ring, hello.together)) return refuse(Refusal::other_ring);
+    if (other_lease) return refuse(Refusal::contradictory);
     if (phase_ == Phase::resyncing && hello.sender == settings_.self) {
         hello_delivered_ = true;
         replay_.clear();
@@ -76,7 +82,7 @@ void Ownership::process(const Hello& hello) {
     // from exactly this place in the order.
     if (std::ranges::find(resyncing_, hello.sender) == resyncing_.end()) resyncing_.push_back(hello.sender);
     NodeId lowest = settings_.self;
-    for (const NodeId node : exchange_.members())
+    for (const NodeId node : exchange_.decision()->members)
         if (std::ranges::find(resyncing_, node) == resyncing_.end()) lowest = std::min(lowest, node);
     if (lowest == settings_.self) send_snapshot(agreed_, hello.sender, now_ < hold_until_);
 }
@@ -84,18 +90,19 @@ void Ownership::process(const Hello& hello) {
 void Ownership::decide() {
     const auto& decision = exchange_.decide();
     status_due_ = true;
-    if (!decision) return;
+    if (!decision || std::ranges::find(decision->members, settings_.self) == decision->members.end()) return;
     const auto begun = [&](AgreedState base) {
-        base.begin(decision->ring, exchange_.members(), decision->silent);
+        base.begin(decision->ring, decision->members, decision->silent);
         return base;
     };
-    if (!decision->snapshot) return install(begun(agreed_), true, decision->hold);
+    if (!decision->snapshot)
+        return install(begun(agreed_), true, decision->hold ? decision->hold_lease : Duration{});
     if (decision->keeper != settings_.self || snapshot_sent_) return;
     snapshot_sent_ = true;
     // A cold start's voters are those who are here, from the beginning: no part of them can go on without the
     // rest.
     AgreedState base = begun(decision->cold ? AgreedState{} : agreed_);
-    if (decision->cold) base.elect(exchange_.members());
+    if (decision->cold) base.elect(decision->members);
     send_snapshot(std::move(base), {}, decision->hold);
 }
 
@@ -107,31 +114,33 @@ void Ownership::send_snapshot(AgreedState state, NodeId to, bool hold) {
 void Ownership::process(const Snapshot& snapshot) {
     const bool fresh = exchange_.fresh(snapshot.sender, snapshot.ring, snapshot.together);
     if (fault(Fault::stale_snapshot) && !fresh && phase_ == Phase::exchanging)
-        return install(snapshot.state, false, false);
+        return install(snapshot.state, false, {});
     if (!fresh) return refuse(Refusal::other_ring);
     if (snapshot.state.unsound() != nullptr) return refuse(Refusal::malformed);
     if (snapshot.to.value != 0) {
         std::erase(resyncing_, snapshot.to);
         if (snapshot.to == settings_.self && phase_ == Phase::resyncing && hello_delivered_)
-            install(snapshot.state, false, snapshot.hold);
+            install(snapshot.state, false, snapshot.hold ? longest_lease_ : Duration{});
         return;
     }
     const auto& decision = exchange_.decision();
     if (phase_ != Phase::exchanging || !decision || !decision->snapshot ||
         decision->keeper != snapshot.sender || snapshot.state.tag != Tag{decision->ring, 0})
         return refuse(Refusal::contradictory);
+    if (std::ranges::find(decision->members, settings_.self) == decision->members.end()) return;
+    const Duration hold_lease = decision->hold ? decision->hold_lease : Duration{};
     if (has_state_ && !decision->cold && agreed_.tag == decision->newest && hash_ == decision->hash) {
         AgreedState base = agreed_;
-        base.begin(decision->ring, exchange_.members(), decision->silent);
-        if (base == snapshot.state) return install(std::move(base), true, decision->hold);
+        base.begin(decision->ring, decision->members, decision->silent);
+        if (base == snapshot.state) return install(std::move(base), true, hold_lease);
     }
-    install(snapshot.state, false, decision->hold);
+    install(snapshot.state, false, hold_lease);
 }
 
-void Ownership::install(AgreedState base, bool same, bool hold) {
+void Ownership::install(AgreedState base, bool same, Duration hold_lease) {
     phase_ = Phase::installing;
     next_ = std::move(base);
-    next_hold_ = hold;
+    next_hold_ = hold_lease;
     next_same_ = same || fault(Fault::overtaken);
     if (!next_same_) leave();
     try_commit();
@@ -238,13 +247,22 @@ void Ownership::commit_install() {
     } else if (new_voters && !fault(Fault::recount)) {
         peers_.recount();
     }
-    if (next_hold_) hold_until_ = now_ + margin_ + Duration{1};
+    hold_back();
     if (!out_ && !is_in(agreed_, self_index(agreed_))) leave();
     std::erase_if(proven_, [this](const Proven& p) { return exchange_.is_member(p.who.node); });
     if (resynced) {
         hello_delivered_ = false;
         queue_.insert(queue_.begin(), replay_.begin(), replay_.end());
         replay_.clear();
+    }
+}
+
+void Ownership::hold_back() {
+    if (next_hold_ != Duration{}) {
+        hold_until_ = std::max(hold_until_, now_ + next_hold_ + next_hold_ / 10 + Duration{1});
+        longest_lease_ = next_hold_;
+    } else if (now_ >= hold_until_) {
+        longest_lease_ = settings_.lease;
     }
 }
 

@@ -86,8 +86,9 @@ BUOY_FIELDS(core::VoterSeen, "voter_seen", BUOY_F(core::VoterSeen, node), BUOY_F
 BUOY_FIELDS(core::Hello, "hello", BUOY_F(core::Hello, sender), BUOY_F(core::Hello, incarnation),
             BUOY_F(core::Hello, ring), BUOY_F(core::Hello, change), BUOY_F(core::Hello, together),
             BUOY_F(core::Hello, quorate), BUOY_F(core::Hello, expected), BUOY_F(core::Hello, has_state),
-            BUOY_F(core::Hello, holding), BUOY_F(core::Hello, tag), BUOY_F(core::Hello, hash),
-            BUOY_F(core::Hello, voters), BUOY_F(core::Hello, silent), BUOY_F(core::Hello, unknown));
+            BUOY_F(core::Hello, holding), BUOY_F(core::Hello, lease), BUOY_F(core::Hello, longest_lease),
+            BUOY_F(core::Hello, tag), BUOY_F(core::Hello, hash), BUOY_F(core::Hello, voters),
+            BUOY_F(core::Hello, silent), BUOY_F(core::Hello, unknown));
 BUOY_FIELDS(core::Snapshot, "snapshot", BUOY_F(core::Snapshot, sender), BUOY_F(core::Snapshot, ring),
             BUOY_F(core::Snapshot, together), BUOY_F(core::Snapshot, to), BUOY_F(core::Snapshot, hold),
             BUOY_F(core::Snapshot, state), BUOY_F(core::Snapshot, unknown));
@@ -99,7 +100,8 @@ BUOY_FIELDS(core::Beat, "beat", BUOY_F(core::Beat, sender), BUOY_F(core::Beat, i
 
 BUOY_FIELDS(core::TimerFired, "timer", );
 BUOY_FIELDS(core::Started, "started", BUOY_F(core::Started, self), BUOY_F(core::Started, incarnation),
-            BUOY_F(core::Started, beat), BUOY_F(core::Started, lease), BUOY_F(core::Started, pools));
+            BUOY_F(core::Started, beat), BUOY_F(core::Started, lease), BUOY_F(core::Started, pools),
+            BUOY_F(core::Started, longest_lease));
 BUOY_FIELDS(core::Member, "member", BUOY_F(core::Member, node), BUOY_F(core::Member, process));
 BUOY_FIELDS(core::Departure, "departure", BUOY_F(core::Departure, node), BUOY_F(core::Departure, reason));
 BUOY_FIELDS(core::ConfigurationChanged, "configuration", BUOY_F(core::ConfigurationChanged, ring),
@@ -142,10 +144,12 @@ BUOY_FIELDS(core::PoolStatus, "pool_status", BUOY_F(core::PoolStatus, name), BUO
             BUOY_F(core::PoolStatus, held), BUOY_F(core::PoolStatus, members),
             BUOY_F(core::PoolStatus, started), BUOY_F(core::PoolStatus, failed_open),
             BUOY_F(core::PoolStatus, no_carrier), BUOY_F(core::PoolStatus, unsafe));
+BUOY_FIELDS(core::OtherLease, "other_lease", BUOY_F(core::OtherLease, node), BUOY_F(core::OtherLease, lease));
 BUOY_FIELDS(core::Status, "status", BUOY_F(core::Status, primary), BUOY_F(core::Status, quorate),
             BUOY_F(core::Status, out), BUOY_F(core::Status, close_failed), BUOY_F(core::Status, resynced),
             BUOY_F(core::Status, tag), BUOY_F(core::Status, voters), BUOY_F(core::Status, lost),
-            BUOY_F(core::Status, condemned), BUOY_F(core::Status, pools));
+            BUOY_F(core::Status, condemned), BUOY_F(core::Status, pools), BUOY_F(core::Status, other_leases),
+            BUOY_F(core::Status, longest_lease));
 BUOY_FIELDS(core::PublishStatus, "publish_status", BUOY_F(core::PublishStatus, status));
 
 #undef BUOY_F

@@ -306,6 +306,12 @@ bool read(const proto::Entry& from, core::Entry& to) {
     return read(from.body(), to.body);
 }
 
+namespace {
+bool is_lease(Duration lease) {
+    return lease >= Duration{} && lease <= core::max_lease;
+}
+}  // namespace
+
 void write(const core::Hello& from, proto::Hello& to) {
     to.set_sender(from.sender.value);
     to.set_incarnation(from.incarnation.value);
@@ -317,6 +323,8 @@ void write(const core::Hello& from, proto::Hello& to) {
     to.set_expected(from.expected);
     to.set_has_state(from.has_state);
     to.set_holding(from.holding);
+    to.set_lease(from.lease.count());
+    to.set_longest_lease(from.longest_lease.count());
     write(from.tag, *to.mutable_tag());
     to.set_hash(from.hash);
     write_voters(from.voters, *to.mutable_voters());
@@ -332,6 +340,9 @@ bool read(const proto::Hello& from, core::Hello& to) {
     to.expected = from.expected();
     to.has_state = from.has_state();
     to.holding = from.holding();
+    to.lease = Duration(from.lease());
+    to.longest_lease = Duration(from.longest_lease());
+    if (!is_lease(to.lease) || !is_lease(to.longest_lease)) return false;
     to.tag = read(from.tag());
     to.hash = from.hash();
     to.unknown = unknown_of(from);

@@ -118,6 +118,12 @@ void Cluster::act_on_members(const Action& a) {
             // As a service manager does: the daemon is asked to go, ends, and is started again later.
             request(n, core::Shutdown{});
             return at(now_ + a.span, Tick::start, n, 1);
+        case Kind::other_lease:
+            if (!m.powered) return;
+            die(n, false);
+            m.lease = std::array{lease / 4, lease / 2, 2 * lease, 4 * lease}[a.b % 4];
+            start(n);
+            return at(now_ + a.span, Tick::start, n, 2);
         case Kind::quorum_flap: {
             if (!m.alive || m.quorum_seen == 0) return;
             core::QuorumChanged event;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What must be true of a cluster at every instant, seen from outside: no slot passed by two gates, and the rules whose
-// breach need not show in a gate at once.
+// What must be true of a cluster at every instant, seen from outside: no slot passed by two gates, and the
+// rules whose breach need not show in a gate at once.
 #include <algorithm>
 #include <bit>
 
@@ -103,7 +103,7 @@ void Cluster::check_beat(std::uint32_t i, const core::Beat& beat) {
     if (!beat.echoes.empty() && phase != core::Ownership::Phase::primary &&
         phase != core::Ownership::Phase::applying)
         breach("node " + std::to_string(i) + " echoes others and is in no primary configuration");
-    const Duration margin = Duration(lease) + Duration(lease) / 10;
+    const Duration margin = Duration(m.lease) + Duration(m.lease) / 10;
     for (const NodeId node : beat.condemned) {
         const auto since = std::max(m.voter_since[i], m.voter_since[index(node)]);
         if (!since || beat.created - *since <= margin)

@@ -120,6 +120,11 @@ void Cluster::happen(const Happening& h) {
         case Tick::reform:
             return reform(h.arg != 0);
         case Tick::start:
+            if (h.arg == 2) {
+                die(h.node, false);
+                machines_[h.node].lease = lease;
+                return start(h.node);
+            }
             if (h.arg == 1) {
                 die(h.node, false);
                 return at(now_ + lease / 4, Tick::start, h.node);
@@ -203,6 +208,12 @@ void Cluster::carry_out(std::uint32_t i) {
     const std::uint32_t epoch = m.epoch;
     while (!m.todo.empty() && m.epoch == epoch && m.alive) {
         if (now_ < m.busy_until) return at(m.busy_until, Tick::resume, i);
+        // What people are told holds nothing up: schedules keep their meaning when more is said.
+        if (const auto* published = std::get_if<core::PublishStatus>(&m.todo.front())) {
+            m.longest_lease = published->status.longest_lease;
+            m.todo.pop_front();
+            continue;
+        }
         if (m.stall_before == 0) {
             m.stall_before = UINT32_MAX;
             m.busy_until = now_ + m.stall_span;
@@ -513,7 +524,7 @@ void Cluster::start(std::uint32_t i) {
     m.outings = {};
     m.voters_changed = {};
     m.voters.clear();
-    core::Started event{id(i), {m.incarnation}, Duration(beat), Duration(lease), {}};
+    core::Started event{id(i), {m.incarnation}, Duration(beat), Duration(m.lease), {}, m.longest_lease};
     if (!booted) event.pools.push_back(pool_);
     step(i, event);
     if (booted) request(i, core::StartPool{pool_});
@@ -564,6 +575,10 @@ void Cluster::make_calm() {
         m.open_fails_until = m.close_fails_until = 0;
     }
     for (std::uint32_t i = 0; i < machines_.size(); ++i) {
+        if (machines_[i].lease != lease) {
+            die(i, false);
+            machines_[i].lease = lease;
+        }
         start(i);
         request(i, core::ClearFailure{"web"});
         request(i, core::StartPool{pool_});

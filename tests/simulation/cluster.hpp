@@ -97,6 +97,8 @@ class Cluster {
         bool must_see_all = false;  // votequorum's wait_for_all, after a boot
         std::uint32_t epoch = 0;
         std::uint64_t incarnation = 0;
+        Instant lease = simulation::lease;
+        Duration longest_lease{};  // as published last, whatever became of the daemon
         std::int64_t offset = 0;
         std::int64_t drift_ppm = 0;
         Instant busy_until = 0;

@@ -10,9 +10,10 @@ namespace buoy::simulation {
 namespace {
 
 constexpr std::array<const char*, static_cast<std::size_t>(Kind::count_)> kinds{
-    "pause",       "stall",    "crash", "power_off", "cut",         "configure",    "partition", "fence",
-    "fence_fails", "fence_on", "move",  "drain",     "weight",      "restart_pool", "carrier",   "open_fails",
-    "close_fails", "lose",     "leave", "ghost",     "quorum_flap", "replay"};
+    "pause",     "stall",        "crash",       "power_off",  "cut",         "configure",
+    "partition", "fence",        "fence_fails", "fence_on",   "move",        "drain",
+    "weight",    "restart_pool", "carrier",     "open_fails", "close_fails", "lose",
+    "leave",     "ghost",        "quorum_flap", "replay",     "other_lease"};
 
 constexpr std::array<const char*, static_cast<std::size_t>(core::Fault::count_)> faults{
     "none",           "primary",
@@ -29,7 +30,8 @@ constexpr std::array<const char*, static_cast<std::size_t>(core::Fault::count_)>
     "outing",         "close-unacknowledged",
     "stale-snapshot", "ignore-carrier",
     "non-voter-echo", "lease-from-arrival",
-    "on-is-fencing",  "two-node-unfenced"};
+    "on-is-fencing",  "two-node-unfenced",
+    "any-lease"};
 
 class Dice {
   public:
@@ -52,10 +54,10 @@ Action make_action(Dice& dice, const Schedule& s, std::uint32_t mood) {
     // Weights of the kinds, by mood: anything; ownership under cuts and pauses; configurations and restarts;
     // voters.
     static constexpr std::array<std::array<std::uint8_t, static_cast<std::size_t>(Kind::count_)>, 4> weights{{
-        {4, 3, 3, 2, 5, 4, 3, 2, 1, 1, 6, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1},
-        {6, 4, 1, 1, 9, 3, 2, 0, 0, 0, 14, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 1},
-        {3, 2, 6, 2, 4, 12, 3, 1, 0, 0, 7, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 2},
-        {3, 2, 2, 2, 4, 6, 2, 4, 2, 2, 6, 1, 0, 0, 0, 0, 0, 1, 6, 1, 1, 2},
+        {4, 3, 3, 2, 5, 4, 3, 2, 1, 1, 6, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1, 1},
+        {6, 4, 1, 1, 9, 3, 2, 0, 0, 0, 14, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 1, 0},
+        {3, 2, 6, 2, 4, 12, 3, 1, 0, 0, 7, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 2, 1},
+        {3, 2, 2, 2, 4, 6, 2, 4, 2, 2, 6, 1, 0, 0, 0, 0, 0, 1, 6, 1, 1, 2, 1},
     }};
     const auto& w = weights[mood % weights.size()];
     std::uint32_t sum = 0;
@@ -125,7 +127,7 @@ Schedule make_schedule(std::uint64_t seed, const Mix& mix) {
         Action a = make_action(dice, s, mood);
         a.at = dice.span(from, to);
         const bool forgets = a.kind == Kind::crash || a.kind == Kind::power_off || a.kind == Kind::fence ||
-                             a.kind == Kind::ghost || a.kind == Kind::leave;
+                             a.kind == Kind::ghost || a.kind == Kind::leave || a.kind == Kind::other_lease;
         if (s.lenient && forgets) {
             if (crashing == 0) crashing = a.a + 1;
             a.a = crashing - 1;

@@ -38,6 +38,8 @@ enum class Kind : std::uint8_t {
     ghost,         ///< node a's daemon dies and stays in the group's member list
     quorum_flap,   ///< node a is told that it is not quorate, and after `span` that it is
     replay,        ///< a Rejoin that node a sent for an earlier outing is ordered once more
+    other_lease,   ///< node a's daemon is started again with another lease, and after `span` with the right
+                   ///< one
     count_,
 };
 

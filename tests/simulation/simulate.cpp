@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // simulate --seeds N [--first S] [--nodes 3,5] [--fault NAME] [--threads T] [--file SCHEDULE [--journal
-// NODE]] Runs schedules against the core until their end; a breach prints its seed and a short schedule that
-// still shows it.
+// NODE]]; simulate --refresh JOURNAL. Runs schedules against the core until their end; a breach prints its
+// seed and a short schedule that still shows it.
 #include <atomic>
 #include <cstdio>
 #include <fstream>
@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "service/journal/journal.hpp"
 #include "tests/simulation/shrink.hpp"
 
 using namespace buoy;
@@ -25,6 +26,7 @@ struct Options {
     std::uint64_t stop_after = 1;
     bool shrinks = true;
     std::string file;
+    std::string refresh;
     int journal = -1;
     Mix mix;
     core::Fault fault = core::Fault::none;
@@ -46,6 +48,8 @@ bool read_options(int count, char** words, Options& o) {
             o.shrinks = value != "no";
         else if (name == "--file")
             o.file = value;
+        else if (name == "--refresh")
+            o.refresh = value;
         else if (name == "--dense")
             o.mix.dense = value != "no";
         else if (name == "--journal")
@@ -67,6 +71,34 @@ void print(const Schedule& s, const Outcome& outcome) {
     std::printf("# %s\n%s", outcome.breach.c_str(), to_text(s).c_str());
 }
 
+std::string text_of(const std::string& path) {
+    std::ifstream in(path);
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+// A journal's comments and events, with the effects that the core has for them now: for transcripts that a
+// change of the core has made stale.
+int refresh(const std::string& path) {
+    core::Ownership node;
+    std::istringstream in(text_of(path));
+    for (std::string text; std::getline(in, text);) {
+        if (text.empty() || text[0] == '<') continue;
+        std::printf("%s\n", text.c_str());
+        if (text[0] == '#') continue;
+        const auto line = journal::parse(text);
+        if (!line) {
+            std::fprintf(stderr, "%s: %s\n", path.c_str(), line.error().message.c_str());
+            return 1;
+        }
+        const core::Effects effects = node.step(line->at, line->event);
+        for (std::size_t i = 0; i < effects.size(); ++i)
+            std::printf("%s\n", journal::write(effects[i]).c_str());
+    }
+    return 0;
+}
+
 }  // namespace
 
 int main(int count, char** words) {
@@ -75,15 +107,13 @@ int main(int count, char** words) {
         std::fprintf(
             stderr,
             "usage: simulate --seeds N [--first S] [--nodes 3,5] [--threads T] [--dense yes] [--fault NAME] "
-            "[--stop-after BREACHES] [--shrink no] [--file SCHEDULE [--journal NODE]]\n");
+            "[--stop-after BREACHES] [--shrink no] [--file SCHEDULE [--journal NODE]] [--refresh JOURNAL]\n");
         return 2;
     }
+    if (!o.refresh.empty()) return refresh(o.refresh);
     if (!o.file.empty()) {
-        std::ifstream in(o.file);
-        std::stringstream text;
-        text << in.rdbuf();
         Schedule s;
-        if (!from_text(text.str(), s)) return 2;
+        if (!from_text(text_of(o.file), s)) return 2;
         if (o.journal >= 0) {
             std::fputs(journal_of(s, o.fault, static_cast<std::uint32_t>(o.journal)).c_str(), stdout);
             return 0;
