@@ -183,7 +183,8 @@ const std::optional<Decision>& Exchange::decide() {
         if (!h.quorate) return decision_;
         // Who takes over a state that others still hold back with has to hold back as well.
         d.hold = d.hold || (h.holding && !fault(Fault::hold));
-        d.hold_lease = std::max({d.hold_lease, h.lease, std::min(h.longest_lease, max_lease)});
+        d.hold_lease = std::max(d.hold_lease, h.lease);
+        if (!fault(Fault::short_hold)) d.hold_lease = std::max(d.hold_lease, std::min(h.longest_lease, max_lease));
     }
     const Hello* newest = newest_of(d.members);
     decision_ = newest == nullptr ? cold_start(std::move(d)) : go_on(std::move(d), *newest);

@@ -39,6 +39,7 @@ enum class Fault : std::uint8_t {
     on_is_fencing,
     two_node_unfenced,
     any_lease,
+    short_hold,
     count_,
 };
 

@@ -228,7 +228,7 @@ void Ownership::commit_entry() {
         }
     }
     if (was_in && !is_in(agreed_, self) && !out_) leave();
-    if (fault(Fault::persist)) peers_.stop_condemning();
+    if (fault(Fault::persist)) peers_.stop_condemning(now_);
     if (next_entry_.sender == settings_.self) entry_returned(next_entry_, next_outcome_);
 }
 

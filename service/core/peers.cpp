@@ -80,6 +80,12 @@ void Peers::newborn(TimePoint now) {
     for (Peer& p : peers_) p.heard = now;
 }
 
+void Peers::stop_condemning(TimePoint now) {
+    for (NodeIndex i = 0; i < max_nodes; ++i)
+        if (has(mine_, i)) peers_[i].heard = now;
+    mine_ = 0;
+}
+
 bool Peers::is_old(NodeIndex from, const Beat& beat) const {
     const Peer& p = peers_[from];
     if (!p.heard_of) return false;

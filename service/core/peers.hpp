@@ -61,7 +61,8 @@ class Peers {
     void recount() { known_ = 0; }
     /// This node became a voter: it judges only from here on.
     void newborn(TimePoint now);
-    void stop_condemning() { mine_ = 0; }
+    /// Ends what rule 3 keeps until a Rejoin: whom we condemn is judged anew, from here on.
+    void stop_condemning(TimePoint now);
 
     /// Takes a beat in. An older one than the last of its sender changes nothing.
     News receive(TimePoint now, const AgreedState& agreed, const Self& self, NodeIndex from,
