@@ -9,6 +9,7 @@ from lab.capture import Capture
 from lab.cluster import Cluster
 from lab.commands import ip
 from lab.probe import Probe
+from lab.sweep import Sweep
 from lab.switch import CLIENT
 
 
@@ -22,6 +23,10 @@ class Client:
     def probe(self, address: str, interval_ms: float = 5.0, count: int = 0) -> Probe:
         """Start to ask an address every so often."""
         return Probe(self._cluster.state.name, address, interval_ms, count)
+
+    def sweep(self, addresses: list[str], interval_ms: float = 5.0, audit_ms: float = 0.0) -> Sweep:
+        """Start to ask many addresses, and with `audit_ms` all nodes whether they have them."""
+        return Sweep(self._cluster, addresses, interval_ms, audit_ms)
 
     def capture(self, at: str = "switch", network: str = "lan") -> Capture:
         """Start to record ARP, ICMP and ICMPv6."""

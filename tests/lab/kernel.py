@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Iterator
 
 CLONE_NEWNET = 0x40000000
@@ -60,3 +61,23 @@ def inside_netns(name: str) -> Iterator[None]:
             _checked(_libc.setns(home, CLONE_NEWNET), "own network namespace")
     finally:
         os.close(home)
+
+
+@contextmanager
+def room_for_neighbours(count: int) -> Iterator[None]:
+    """Let the kernel know so many neighbours at least, in all namespaces together.
+
+    Its default is 1024, of which half may be thrown out after five seconds: a client of a thousand
+    addresses would be asking who has them instead of asking them.
+    """
+    folders = [Path(f"/proc/sys/net/{family}/neigh/default") for family in ("ipv4", "ipv6")]
+    limits = [folder / f"gc_thresh{number}" for folder in folders for number in (3, 2, 1)]
+    before = {limit: limit.read_text() for limit in limits}
+    try:
+        for limit, text in before.items():
+            if int(text) < count:
+                limit.write_text(str(count))
+        yield
+    finally:
+        for limit, text in before.items():
+            limit.write_text(text)

@@ -25,7 +25,7 @@ def now_ms() -> float:
     return time.monotonic_ns() / 1e6
 
 
-@dataclass
+@dataclass(slots=True)
 class Request:
     """One echo request and what became of it."""
 

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a client sees of many addresses at once, and which nodes say that they have them.
+
+The asking is done by a native program (tests/tools/sweep.cpp), which leaves its findings in a file.
+They are read when they are asked for, so that reading does not disturb what is measured.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+import subprocess
+import tempfile
+from contextlib import ExitStack
+from typing import Callable
+
+from lab.build import NORMAL
+from lab.cluster import Cluster
+from lab.errors import LabError
+from lab.evidence import Evidence, Overlap, overlaps
+from lab.kernel import room_for_neighbours
+from lab.probe import Report, Request, now_ms
+from lab.switch import CLIENT
+from lab.waiting import wait_until
+
+PROGRAM = NORMAL.path / "tests" / "sweep"
+_RECORD = struct.Struct("<QIHcB")
+# From so many on the kernel would run out of room for neighbours, by its default.
+_MANY = 250
+
+Holders = dict[str, str]
+
+
+class Sweep:
+    """A running sweep; use it as a context manager, then ask for its reports.
+
+    Every address is asked once per interval. With `audit_ms` every node is asked as well, at its own
+    port of the switch, which addresses it would answer for: no client's neighbour cache can hide a
+    second holder then.
+    """
+
+    def __init__(
+        self, cluster: Cluster, addresses: list[str], interval_ms: float = 5.0, audit_ms: float = 0.0
+    ) -> None:
+        self.addresses = [str(ipaddress.ip_address(address)) for address in addresses]
+        self.late_ms = max(10.0, 3 * interval_ms)
+        self.cpu_s = 0.0
+        self._requests: list[list[Request]] = [[] for _ in addresses]
+        self._evidence: list[list[Evidence]] = [[] for _ in addresses]
+        self._names: dict[bytes, dict[int, str]] = {b"H": {}, b"M": {}}
+        self._read_to, self._ended = 0, False
+        self._stack = ExitStack()
+        if len(addresses) > _MANY:
+            self._stack.enter_context(room_for_neighbours(4 * len(addresses)))
+        self._output = self._stack.enter_context(tempfile.TemporaryFile())
+        nanoseconds = [str(round(time_ms * 1e6)) for time_ms in (interval_ms, audit_ms)]
+        namespaces = [cluster.switch.netns_of(host) for host in (CLIENT, "switch")]
+        self._child = subprocess.Popen(
+            [str(PROGRAM), *namespaces, *nanoseconds],
+            stdin=subprocess.PIPE, stdout=self._output,
+            # Ctrl-C is for us: it is to end when its input does, with its last answers.
+            start_new_session=True,
+        )  # fmt: skip
+        assert self._child.stdin is not None
+        self._child.stdin.write("\n".join([*self.addresses, "", ""]).encode())
+        self._child.stdin.flush()
+
+    def __enter__(self) -> Sweep:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            self._end()
+        finally:
+            self._stack.close()
+
+    def stop(self) -> dict[str, Report]:
+        """End it, wait for the last answers and return the reports."""
+        self._end()
+        if self._child.returncode != 0 or not self._ended:
+            raise LabError(f"the sweep ended with {self._child.returncode}; build it with ./lab setup")
+        return self.reports()
+
+    def reports(self) -> dict[str, Report]:
+        """What is known so far, by address; complete after `stop`."""
+        self._catch_up()
+        return {
+            address: Report(list(requests), self.late_ms)
+            for address, requests in zip(self.addresses, self._requests)
+        }
+
+    def overlaps(self, since_ms: float = 0.0) -> list[Overlap]:
+        """Where more than one node answered for an address at a time; see lab/evidence.py."""
+        self._catch_up()
+        found: list[Overlap] = []
+        for address, evidence in zip(self.addresses, self._evidence):
+            found += overlaps(address, [one for one in evidence if one.time_ms >= since_ms])
+        return found
+
+    def evidence(self, address: str) -> list[Evidence]:
+        """Every frame in which a node said that it has an address, in order."""
+        self._catch_up()
+        return sorted(self._evidence[self.addresses.index(address)])
+
+    def holders(self) -> Holders:
+        """Who answered each address's latest answered request. What nobody answers now is left out."""
+        self._catch_up()
+        return self._holders(now_ms() - 2 * self.late_ms)
+
+    def _holders(self, since_ms: float) -> Holders:
+        """By requests sent since then."""
+        held: Holders = {}
+        for address, requests in zip(self.addresses, self._requests):
+            for request in reversed(requests):
+                if request.sent_ms < since_ms:
+                    break
+                if request.answered_ms is not None and request.hosts:
+                    held[address] = request.hosts[0]
+                    break
+        return held
+
+    def wait(
+        self, what: str, wanted: Callable[[Holders], bool] = lambda held: True, timeout_s: float = 30
+    ) -> Holders:
+        """Wait until every address is answered, by requests sent from now on, and a condition holds.
+
+        The condition is asked with the holders by the latest requests.
+        """
+        start_ms = now_ms()
+        last: list[Holders] = [{}]
+
+        def satisfied() -> Holders | None:
+            if self._child.poll() is not None:
+                raise LabError(f"the sweep ended with {self._child.returncode} while waiting for {what}")
+            self._catch_up()
+            last[0] = self._holders(max(start_ms, now_ms() - 2 * self.late_ms))
+            return last[0] if len(last[0]) == len(self.addresses) and wanted(last[0]) else None
+
+        def seen() -> str:
+            return f"the client sees {spread(last[0])} of {len(self.addresses)}"
+
+        found = wait_until(what, satisfied, timeout_s, 0.02, seen)
+        assert found is not None
+        return found
+
+    def _end(self) -> None:
+        if self._child.stdin and not self._child.stdin.closed:
+            self._child.stdin.close()
+        self._child.wait()
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Read what has been written since the last time."""
+        if self._output.closed:
+            return
+        self._output.seek(self._read_to)
+        data = self._output.read()
+        data = data[: len(data) - len(data) % _RECORD.size]
+        self._read_to += len(data)
+        hosts, macs = self._names[b"H"], self._names[b"M"]
+        for value, sequence, address, kind, who in _RECORD.iter_unpack(data):
+            if kind == b"S":
+                self._requests[address].append(Request(sequence, value / 1e6))
+            elif kind == b"A":
+                request = self._requests[address][sequence]
+                if request.answered_ms is None:
+                    request.answered_ms, request.mac = value / 1e6, macs[who]
+            elif kind == b"P":
+                self._requests[address][sequence].hosts.append(hosts[who])
+                self._evidence[address].append(Evidence(value / 1e6, hosts[who], "answered an echo"))
+            elif kind == b"C":
+                how = "announced it" if sequence else "answered who has it"
+                self._evidence[address].append(Evidence(value / 1e6, hosts[who], how))
+            else:
+                self._note(kind, value, sequence, who)
+
+    def _note(self, kind: bytes, value: int, sequence: int, who: int) -> None:
+        raw = struct.pack("<Q", value)
+        if kind == b"H":
+            self._names[kind][who] = raw.rstrip(b"\0").decode()
+        elif kind == b"M":
+            self._names[kind][who] = raw[:6].hex(":")
+        elif kind == b"E":
+            self._ended, self.cpu_s = True, value / 1e9
+            if sequence:
+                raise LabError(f"{sequence} frames were lost on their way to the sweep: ask less often")
+
+
+def counts(held: Holders) -> dict[str, int]:
+    """How many addresses each node holds."""
+    found: dict[str, int] = {}
+    for host in held.values():
+        found[host] = found.get(host, 0) + 1
+    return found
+
+
+def spread(held: Holders) -> str:
+    """The same to be read: "n1 10, n2 20"."""
+    parts = [f"{host} {count}" for host, count in sorted(counts(held).items())]
+    return ", ".join(parts) or "none"
