@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "buoy/result.hpp"
 
@@ -16,6 +17,8 @@ class Client {
     /// Waits at most `timeout` for a daemon that is there but busy. Error codes: ECONNREFUSED when no daemon
     /// runs; EACCES when this user may not talk to it, or it does not belong to root; ETIMEDOUT.
     static Result<Client> connect(std::chrono::milliseconds timeout = std::chrono::seconds(5));
+    /// To a service of another name, for tests.
+    static Result<Client> connect(std::chrono::milliseconds timeout, const std::string& name);
 
     Client(Client&&) noexcept;
     Client& operator=(Client&&) noexcept;
