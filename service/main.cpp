@@ -30,6 +30,7 @@
 #include "service/runtime/driver.hpp"
 #include "service/runtime/executor.hpp"
 #include "service/runtime/journal_file.hpp"
+#include "service/runtime/kept.hpp"
 #include "service/runtime/log.hpp"
 #include "service/runtime/loop.hpp"
 #include "service/runtime/names.hpp"
@@ -87,6 +88,9 @@ class Daemon {
         auto incarnation = io::next_incarnation();
         if (!incarnation) return tl::unexpected<Error>(incarnation.error());
         incarnation_ = *incarnation;
+        auto kept = runtime::kept_lease();
+        if (!kept) return tl::unexpected<Error>(kept.error());
+        status_.longest_lease = *kept;
         decoder_.emplace(cluster_->info().id);
         return loop_->add(cluster_->fd(), false, [this] { return cluster_->dispatch(); });
     }
@@ -209,6 +213,7 @@ class Daemon {
         started.incarnation = incarnation_;
         started.beat = settings_.beat;
         started.lease = settings_.lease;
+        started.longest_lease = status_.longest_lease;
         started.pools = pools_->configs();
         // What is started here and cannot serve must not join as if it could.
         pollfd waiting{kernel_->fd(), POLLIN, 0};
@@ -336,6 +341,9 @@ class Daemon {
         }
         if (lost != lost_) fencing_->watch(lost);
         lost_ = std::move(lost);
+        if (status.longest_lease != status_.longest_lease)
+            if (auto kept = runtime::keep_lease(status.longest_lease); !kept)
+                runtime::log_error(kept.error().message);
         log_changes(status);
         status_ = status;
     }
@@ -352,6 +360,12 @@ class Daemon {
             runtime::log_warning("this node's state differed from the others': it was thrown away");
         if (status.close_failed && !status_.close_failed)
             runtime::log_error("a slot could not be closed: this node renews no lease until it is");
+        for (const core::OtherLease& other : status.other_leases)
+            if (std::ranges::find(status_.other_leases, other) == status_.other_leases.end())
+                runtime::log_error(fmt::format(
+                    "{} runs with lease_ms={}, this node with lease_ms={}: they have to "
+                    "be equal, and until then one of the two takes no part",
+                    names_.of(other.node), other.lease.count() / 1'000'000, settings_.lease.count()));
         for (const NodeId node : status.condemned)
             if (std::ranges::find(status_.condemned, node) == status_.condemned.end())
                 runtime::log_warning(names_.of(node) + " has not been heard by a majority for a lease");

@@ -61,7 +61,8 @@ Result<void> FrameSender::send(const Frames& frames) {
         }
         const int sent = sendmmsg(fd_.get(), messages.data(), static_cast<unsigned>(count), 0);
         if (sent < 0 && errno == EINTR) continue;
-        // The gate has shut meanwhile, or a queue is full: this frame is lost, and the repeats make up for it.
+        // The gate has shut meanwhile, or a queue is full: this frame is lost, and the repeats make up for
+        // it.
         if (sent < 0 && errno == ENOBUFS) {
             ++at;
             continue;

@@ -122,7 +122,13 @@ void Holder::look_at(Watched& pool) {
         const std::string why = carrier   ? ""
                                 : !nic.up ? nic.name + " is down; `ip link set up dev " + nic.name + "`"
                                           : nic.name + " has no carrier";
+        if (!carrier) pool.back_at = TimePoint::max();
         if (pool.told && carrier == pool.carrier) return;
+        if (pool.told && carrier && now_ < pool.back_at && pool.plan->hold > Duration{}) {
+            if (pool.back_at == TimePoint::max()) pool.back_at = now_ + pool.plan->hold;
+            if (now_ < pool.back_at) return;
+        }
+        pool.back_at = TimePoint::max();
         pool.carrier = carrier;
         pool.why = why;
         // Deleting an address must not take its neighbours in the same network along (ip-sysctl).
@@ -293,11 +299,14 @@ void Holder::run(TimePoint now, TimePoint deadline) {
             passing_ = false;
         }
     }
+    for (Watched& pool : pools_)
+        if (pool.back_at <= now) look_at(pool);
     if (auto told = announcements_.run(now); !told) tell_(Noticed{told.error().message});
 }
 
 TimePoint Holder::next(TimePoint deadline) const {
-    const TimePoint due = announcements_.next();
+    TimePoint due = announcements_.next();
+    for (const Watched& pool : pools_) due = std::min(due, pool.back_at);
     return gate_ == nullptr && passing_ && !open_.empty() ? std::min(due, deadline) : due;
 }
 

@@ -49,6 +49,7 @@ class Holder {
         std::string why;  ///< there is no place, or no carrier
         bool carrier = false;
         bool told = false;
+        TimePoint back_at = TimePoint::max();  ///< when a carrier that has come back is to be told of
     };
     struct Open {
         Plan pool;

@@ -26,6 +26,7 @@ struct PoolPlan {
     std::optional<int> prefix4;        ///< bits; none: as the NIC's network has it
     std::optional<int> prefix6;
     bool ignore_carrier = false;  ///< link_down=ignore
+    Duration hold{};              ///< a carrier that was lost has to be back for so long before it is told of
     net::AnnounceForms forms;
     net::AnnounceSchedule schedule = net::default_schedule();
     Duration refresh{};  ///< between announcements of what is held; 0: none after the schedule

@@ -39,6 +39,7 @@ kernel::PoolPlan plan_of(const pool::PoolParameters& parameters) {
     plan.forms = {parameters.announce.requests, parameters.announce.replies};
     plan.refresh = parameters.announce_refresh;
     plan.frames_per_s = parameters.announce_pps;
+    plan.hold = parameters.hold;
     plan.ignore_carrier = parameters.link_down == pool::LinkDown::ignore;
     return plan;
 }

@@ -215,6 +215,8 @@ void Requests::check_pool(const json& request, Reply reply) {
     const core::Pool* pool = view.ownership.agreed().pool(name);
     const core::NodeIndex self = view.ownership.agreed().find(view.ownership.self());
     if (!view.status.quorate) return because("this node has no quorum");
+    if (!view.status.primary && !view.status.other_leases.empty())
+        return because("this node's lease_ms differs from the others'; `buoy status` shows theirs");
     if (!view.status.primary) return because("this node is not in a primary configuration");
     if (view.ownership.out() || pool == nullptr || self == core::no_index || !core::has(pool->members, self))
         return because("this node has not joined the pool yet");

@@ -127,6 +127,10 @@ json status_of(const View& view) {
                 {"ring", fmt::format("{}.{:x}", agreed.tag.ring.ring.node.value, agreed.tag.ring.ring.seq)},
                 {"entries", agreed.tag.entries},
                 {"silence_counts", agreed.leases_count}};
+    json others = json::object();
+    for (const core::OtherLease& other : status.other_leases)
+        others[view.names.of(other.node)] = ms(other.lease);
+    answer["other_leases_ms"] = others;
     json nodes = json::array();
     for (const NodeId id : nodes_of(view)) nodes.push_back(node_of(view, id));
     answer["nodes"] = nodes;
