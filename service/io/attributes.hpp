@@ -12,15 +12,15 @@
 namespace buoy::io {
 
 /// Node attributes that crm_mon -A shows: `buoy-POOL : 7/20`, by attrd_updater. The last value wins; one
-/// child at a time, and an attribute changes every 500 ms at most. What fails is tried again after a while,
-/// for as long as it is the last value.
+/// child at a time, and an attribute changes every 500 ms at most. What attrd has been given is not given
+/// again, but what failed, or was lost with a restart of Pacemaker, is for the caller to set again.
 class Attributes {
   public:
-    /// Told when setting begins to fail, not each time.
-    using Warn = std::function<void(const std::string&)>;
+    /// Setting or deleting a pool's attribute failed; it counts as never set.
+    using Failed = std::function<void(const std::string& pool, const std::string& why)>;
 
     /// `children` has to outlive it.
-    static Result<Attributes> open(Children& children, Warn warn);
+    static Result<Attributes> open(Children& children, Failed failed);
     Attributes(Attributes&&) noexcept;
     Attributes& operator=(Attributes&&) noexcept;
     ~Attributes();
@@ -28,6 +28,9 @@ class Attributes {
     void set(std::string_view pool, std::string value);
     /// Deletes the pool's attribute.
     void erase(std::string_view pool);
+
+    /// Pacemaker was restarted and knows nothing any more: gives it everything again.
+    void resend();
 
     [[nodiscard]] int fd() const;
     /// To be called when fd() is readable.

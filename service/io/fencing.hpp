@@ -17,7 +17,7 @@ namespace buoy::io {
 /// A node to be asked about.
 struct LostNode {
     NodeId node;
-    TimePoint since;  ///< fencing that ended before this is not reported
+    TimePoint since;  ///< when it was last heard: fencing that ended before this is not reported
     bool operator==(const LostNode&) const = default;
 };
 
@@ -27,8 +27,8 @@ class Fencing {
   public:
     struct Callbacks {
         /// Once for every action that succeeded after the loss. `at` is rounded down to a second of the wall
-        /// clock, so it may be up to a second early, and with it an action in the very second of the loss
-        /// goes unreported: buoy-alert tells those.
+        /// clock by Pacemaker 2.1.5, so an action that ends within a second of the loss may go unreported:
+        /// buoy-alert, see told(), is for those.
         std::function<void(const core::FencingReported&)> reported;
         /// The fencer could not be asked; told when that begins, not each time.
         std::function<void(const std::string&)> warn;
@@ -42,6 +42,9 @@ class Fencing {
 
     /// Asks about these nodes from now on, and about no others.
     void watch(const std::vector<LostNode>& lost);
+    /// What buoy-alert tells: an action on a node, lost or not, that ended when the wall clock said `ended`.
+    /// Reported unless that time has not come yet.
+    void told(NodeId node, core::FencingAction action, bool succeeded, Duration ended);
     /// The nodelist has changed.
     void set_cluster(const ClusterInfo& cluster);
 
