@@ -51,6 +51,7 @@ constexpr int driver_priority = 20;
 constexpr int kernel_priority = 10;
 constexpr auto resend_after = 2ms;
 constexpr auto longest_goodbye = 10s;
+constexpr auto attributes_again = 5s;
 constexpr const char* group_name = "buoy";
 
 struct Settings {
@@ -150,6 +151,12 @@ class Daemon {
         auto resend = loop_->add_timer([this] { return flush(); });
         if (!resend) return tl::unexpected<Error>(resend.error());
         resend_ = *resend;
+        auto again = loop_->add_timer([this]() -> Result<void> {
+            for (const auto& [pool, value] : shown_) attributes_->set(pool, value);
+            return {};
+        });
+        if (!again) return tl::unexpected<Error>(again.error());
+        show_again_ = *again;
         auto goodbye = loop_->add_timer(
             []() -> Result<void> { return fail("not everything could be handed over in time"); });
         if (!goodbye) return tl::unexpected<Error>(goodbye.error());
@@ -174,7 +181,9 @@ class Daemon {
                               {[this](const core::FencingReported& report) { driver_->take(report); }, warn});
         if (!fencing) return tl::unexpected<Error>(fencing.error());
         fencing_ = std::make_unique<io::Fencing>(std::move(*fencing));
-        auto attributes = io::Attributes::open(*children_, warn);
+        auto attributes = io::Attributes::open(
+            *children_,
+            [this](const std::string& pool, const std::string& why) { attribute_failed(pool, why); });
         if (!attributes) return tl::unexpected<Error>(attributes.error());
         attributes_ = std::make_unique<io::Attributes>(std::move(*attributes));
         start_core();
@@ -263,7 +272,10 @@ class Daemon {
         out.view = [this] { return view(); };
         out.kernel = [this](kernel::Order order) { kernel_->post(std::move(order)); };
         out.journal = [this](std::size_t lines) { return runtime::last_lines(journal_->path(), lines); };
-        out.stopped = [this](const std::string& pool) { attributes_->erase(pool); };
+        out.stopped = [this](const std::string& pool) {
+            shown_.erase(pool);
+            attributes_->erase(pool);
+        };
         out.boot_time = [](Duration wall) { return io::ClockPair::now().boot_time_of(wall); };
         out.shut_down = [this] { loop_->stop(); };
         return out;
@@ -327,13 +339,13 @@ class Daemon {
     }
 
     void publish(const core::Status& status) {
-        for (const core::PoolStatus& pool : status.pools)
-            if (pool.started)
-                attributes_->set(pool.name,
-                                 fmt::format("{}/{}{}{}", pool.held, pool.slots, pool.unsafe ? " unsafe" : "",
-                                             pool.failed_open  ? " failed"
-                                             : pool.no_carrier ? " no-carrier"
-                                                               : ""));
+        for (const core::PoolStatus& pool : status.pools) {
+            if (!pool.started) continue;
+            const char* trouble = pool.failed_open ? " failed" : pool.no_carrier ? " no-carrier" : "";
+            shown_[pool.name] =
+                fmt::format("{}/{}{}{}", pool.held, pool.slots, pool.unsafe ? " unsafe" : "", trouble);
+            attributes_->set(pool.name, shown_[pool.name]);
+        }
         std::vector<io::LostNode> lost;
         for (const NodeId node : status.lost) {
             const auto before = std::ranges::find(lost_, node, &io::LostNode::node);
@@ -346,6 +358,13 @@ class Daemon {
                 runtime::log_error(kept.error().message);
         log_changes(status);
         status_ = status;
+    }
+
+    void attribute_failed(const std::string& pool, const std::string& why) {
+        if (!attributes_fail_)
+            runtime::log_warning("cannot show pool " + pool + " to Pacemaker: " + why + "; trying on");
+        attributes_fail_ = true;
+        loop_->arm(show_again_, io::boot_now() + attributes_again);
     }
 
     void log_changes(const core::Status& status) {
@@ -396,6 +415,8 @@ class Daemon {
     runtime::Names names_;
     core::Status status_;
     std::vector<io::LostNode> lost_;
+    std::map<std::string, std::string> shown_;  // node attributes, by pool
+    bool attributes_fail_ = false;
     net::Fd signals_;
     std::unique_ptr<runtime::Loop> loop_;
     std::unique_ptr<io::ClusterWatch> cluster_;
@@ -418,6 +439,7 @@ class Daemon {
     std::size_t timer_ = 0;
     std::size_t resend_ = 0;
     std::size_t goodbye_ = 0;
+    std::size_t show_again_ = 0;
 };
 
 /// Real-time scheduling where it is allowed; a child gets ordinary scheduling again.
