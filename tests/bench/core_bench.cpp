@@ -84,6 +84,7 @@ void bring_in(Ownership& core, TimePoint& now, std::uint32_t nodes, std::uint32_
         h.ring = ring;
         h.together = together;
         h.quorate = h.has_state = true;
+        h.lease = h.longest_lease = Duration(500'000'000);
         h.tag = old.tag;
         h.hash = old.hash();
         for (const Voter& v : old.voters)
