@@ -19,6 +19,7 @@ enum class Exit {
     installed = 5,      ///< something this node should have is missing
     configured = 6,     ///< the parameters are wrong, on whatever node
     not_running = 7,    ///< cleanly stopped
+    degraded = 190,     ///< running, and not as it should (OCF 1.1, "degraded")
 };
 
 /// Why an action failed: the code for the cluster manager, and one line for the administrator that says

@@ -29,12 +29,6 @@ constexpr std::array on_loss_words = {Word<OnLoss>{"auto", OnLoss::automatic},
                                       Word<OnLoss>{"unsafe", OnLoss::unsafe}};
 constexpr std::array rebalance_words = {Word<Rebalance>{"auto", Rebalance::automatic},
                                         Word<Rebalance>{"never", Rebalance::never}};
-constexpr std::array conflict_check_words = {Word<ConflictCheck>{"off", ConflictCheck::off},
-                                             Word<ConflictCheck>{"fast", ConflictCheck::fast},
-                                             Word<ConflictCheck>{"rfc5227", ConflictCheck::rfc5227}};
-constexpr std::array on_conflict_words = {Word<OnConflict>{"defend", OnConflict::defend},
-                                          Word<OnConflict>{"report", OnConflict::report},
-                                          Word<OnConflict>{"release", OnConflict::release}};
 constexpr std::array link_down_words = {Word<LinkDown>{"release", LinkDown::release},
                                         Word<LinkDown>{"ignore", LinkDown::ignore}};
 
@@ -200,17 +194,6 @@ void read_announcements(Reader& reader, PoolParameters& into) {
     into.announce_refresh = seconds(reader.number("announce_refresh", 0, 0, 86'400, "s"));
     into.announce_pps = static_cast<std::uint32_t>(
         reader.number("announce_pps", into.announce_pps, 10, 10'000'000, "frames a second"));
-    for (const auto& word : words(reader.text("announce_to").value_or(""))) {
-        const auto ip = IpAddress::parse(word);
-        if (!ip) return reader.reject("announce_to=" + ip.error().message);
-        if (!has_family(into, ip->is_v4()))
-            return reader.reject(fmt::format("announce_to='{}' is {}, and no address of the pool is", word,
-                                             ip->is_v4() ? "IPv4" : "IPv6"));
-        into.announce_to.push_back(*ip);
-    }
-    std::ranges::sort(into.announce_to);
-    const auto [first, last] = std::ranges::unique(into.announce_to);
-    into.announce_to.erase(first, last);
 }
 
 std::string announce_text(const AnnounceCounts& counts) {
@@ -230,12 +213,6 @@ std::string netmask_text(const PoolParameters& parameters) {
         return fmt::format("{},{}", *parameters.prefix4, *parameters.prefix6);
     const auto& only = parameters.prefix4 ? parameters.prefix4 : parameters.prefix6;
     return only ? std::to_string(*only) : "";
-}
-
-std::string list_text(const std::vector<IpAddress>& addresses) {
-    std::string text;
-    for (const auto& ip : addresses) text += (text.empty() ? "" : " ") + ip.to_string();
-    return text;
 }
 
 json agreed_json(const PoolParameters& parameters) {
@@ -298,8 +275,6 @@ Result<PoolParameters> parse(const std::string& name, const ParameterTexts& text
     reader.choice("on_loss", on_loss_words, parameters.on_loss);
     read_timing(reader, parameters);
     read_announcements(reader, parameters);
-    reader.choice("conflict_check", conflict_check_words, parameters.conflict_check);
-    reader.choice("on_conflict", on_conflict_words, parameters.on_conflict);
     reader.choice("link_down", link_down_words, parameters.link_down);
     if (reader.failed()) return tl::unexpected<Error>(*reader.failed());
     if (const auto size = parameters.agreed_text().size(); size > core::max_parameters)
@@ -323,9 +298,6 @@ json PoolParameters::to_json() const {
             {"announce", announce_text(announce)},
             {"announce_refresh", announce_refresh.count()},
             {"announce_pps", announce_pps},
-            {"announce_to", list_text(announce_to)},
-            {"conflict_check", word_of(conflict_check_words, conflict_check)},
-            {"on_conflict", word_of(on_conflict_words, on_conflict)},
             {"link_down", word_of(link_down_words, link_down)},
             {"hold_ms", hold.count()}};
 }

@@ -39,9 +39,6 @@ inline constexpr std::array pool_parameters = {
     ParameterInfo{"announce", "string", "request reply", false, true},
     ParameterInfo{"announce_refresh", "integer", "0", false, true},
     ParameterInfo{"announce_pps", "integer", "100000", false, true},
-    ParameterInfo{"announce_to", "string", "", false, true},
-    ParameterInfo{"conflict_check", "select", "off", false, true},
-    ParameterInfo{"on_conflict", "select", "defend", false, true},
     ParameterInfo{"link_down", "select", "release", false, true},
     ParameterInfo{"hold_ms", "integer", "1000", false, true},
 };
@@ -50,10 +47,6 @@ inline constexpr std::array pool_parameters = {
 enum class OnLoss : std::uint8_t { automatic, fenced, unsafe };
 /// Whether slots may move for balance's sake alone.
 enum class Rebalance : std::uint8_t { automatic, never };
-/// How hard to look for another host with an address before it is taken (RFC 5227, RFC 4862).
-enum class ConflictCheck : std::uint8_t { off, fast, rfc5227 };
-/// What to do when another host claims an address that is held here (RFC 5227 section 2.4).
-enum class OnConflict : std::uint8_t { defend, report, release };
 /// What to do when the NIC has no carrier.
 enum class LinkDown : std::uint8_t { release, ignore };
 
@@ -80,9 +73,6 @@ struct PoolParameters {
     AnnounceCounts announce;
     std::chrono::seconds announce_refresh{0};  ///< between announcements of what is held; 0: none
     std::uint32_t announce_pps = 100'000;      ///< frames a second
-    std::vector<IpAddress> announce_to;
-    ConflictCheck conflict_check = ConflictCheck::off;
-    OnConflict on_conflict = OnConflict::defend;
     LinkDown link_down = LinkDown::release;
     /// How long a lost carrier has to be back before the node counts as eligible again.
     std::chrono::milliseconds hold{1000};

@@ -346,24 +346,32 @@ void Holder::vanished(const net::Address& address) {
     tell_(Noticed{what + " and has been put back"});
 }
 
-void Holder::appeared(const net::Address& address) {
+bool Holder::remove_stray(const net::Address& address) {
     const auto mine = ours_.find(address.ip);
-    if (mine == ours_.end()) return;
-    if (by_ip_.contains(address.ip) && passing_) return;
+    if (mine == ours_.end()) return false;
+    if (by_ip_.contains(address.ip) && passing_) return false;
     const Watched* pool = watched(mine->second);
-    if (pool == nullptr || !pool->place || pool->place->nic.index != address.link) return;
+    if (pool == nullptr || !pool->place || pool->place->nic.index != address.link) return false;
+    return net::remove_address(netlink_, address).has_value();
+}
+
+void Holder::appeared(const net::Address& address) {
     // Where it cannot be removed it was one of ours, closed since.
-    if (net::remove_address(netlink_, address))
-        tell_(
-            Noticed{fmt::format("{} was added to {} behind our back and has been removed: pool {} gives it "
-                                "to another node, or to none",
-                                address.ip.to_string(), pool->place->nic.name, mine->second)});
+    if (remove_stray(address))
+        tell_(Noticed{
+            fmt::format("{} was added behind our back and has been removed: its pool gives it to another "
+                        "node, or to none",
+                        address.ip.to_string())});
 }
 
 void Holder::remove_strays() {
     const auto there = net::addresses(netlink_, AF_UNSPEC);
     if (!there) return tell_(Noticed{there.error().message});
-    for (const net::Address& address : *there) appeared(address);
+    std::size_t removed = 0;
+    for (const net::Address& address : *there)
+        if (remove_stray(address)) ++removed;
+    if (removed > 0)
+        tell_(Noticed{fmt::format("{} addresses that were here before have been removed", removed)});
 }
 
 }  // namespace buoy::kernel

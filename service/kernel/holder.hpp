@@ -74,6 +74,8 @@ class Holder {
     std::vector<std::pair<SlotId, int>> hide(std::vector<SlotId> slots);
     [[nodiscard]] std::vector<SlotId> all_open() const;
     void remove_strays();
+    /// Removes an address of a watched pool that is not held here. Whether it did.
+    bool remove_stray(const net::Address& address);
     void appeared(const net::Address& address);
     void vanished(const net::Address& address);
 

@@ -63,6 +63,15 @@ Result<void> Pools::add(const pool::PoolParameters& parameters) {
     return {};
 }
 
+Result<void> Pools::replace(const pool::PoolParameters& parameters) {
+    if (auto stored = pool::store(parameters); !stored) return stored;
+    Pool& pool = pools_.at(parameters.name);
+    pool.parameters = parameters;
+    pool.plan = std::make_shared<const kernel::PoolPlan>(plan_of(parameters));
+    tell();
+    return {};
+}
+
 void Pools::remove(const std::string& name) {
     if (pools_.erase(name) == 0) return;
     // A file that stays would only make a restarted daemon join again.

@@ -35,6 +35,8 @@ class Pools {
     /// Takes up what an earlier daemon left. Errors name files that cannot be read.
     std::vector<std::string> load();
     Result<void> add(const pool::PoolParameters& parameters);
+    /// Other parameters for a pool that is there.
+    Result<void> replace(const pool::PoolParameters& parameters);
     void remove(const std::string& name);
     /// What the kernel's side has found out about the pool's NIC.
     void set_carrier(const kernel::Carrier& report);

@@ -41,6 +41,7 @@ void Requests::handle(bool may_change, const json& request, Reply reply) {
     if (name == "check-pool") return check_pool(request, std::move(reply));
     if (!may_change) return reply(refusal("this needs to be asked by root or a member of group haclient"));
     if (name == "start-pool") return start_pool(request, std::move(reply));
+    if (name == "reload-pool") return reload_pool(request, std::move(reply));
     if (name == "stop-pool") return stop_pool(request, std::move(reply));
     if (name == "fencing") return fencing(request, std::move(reply));
     if (name == "shutdown") return shut_down(std::move(reply));
@@ -174,15 +175,35 @@ void Requests::start_pool(const json& request, Reply reply) {
                 const auto why = why_not_started(parameters);
                 return reply(refusal(why.value_or(runtime::explain(outcome)), name_of(outcome)));
             }
-            if (parameters.weight != 100)
-                ask(core::SetWeight{parameters.name, driver_.ownership().self(), parameters.weight},
-                    [](core::Outcome) {});
+            adjust(parameters);
             reply(answer_to(outcome));
         };
         ask(core::StartPool{config_of(parameters)}, done);
     };
     if (pools_.find(parameters->name)->carrier) return start();
     waiting_for_nic_[parameters->name].push_back(std::move(start));
+}
+
+void Requests::adjust(const pool::PoolParameters& parameters) {
+    const core::Pool* pool = driver_.ownership().agreed().pool(parameters.name);
+    if (pool == nullptr) return;
+    const NodeId self = driver_.ownership().self();
+    if (pool->weight_of(self) != parameters.weight)
+        ask(core::SetWeight{parameters.name, self, parameters.weight}, [](core::Outcome) {});
+    if (const auto wanted = config_of(parameters).rebalance; pool->config.rebalance != wanted)
+        ask(core::SetRebalance{parameters.name, wanted}, [](core::Outcome) {});
+}
+
+void Requests::reload_pool(const json& request, Reply reply) {
+    auto parameters = pool::PoolParameters::from_json(request.value("pool", json::object()));
+    if (!parameters) return reply(refusal(parameters.error().message));
+    if (const auto why = why_not_started(*parameters)) return reply(refusal(*why, "different_config"));
+    if (pools_.find(parameters->name) == nullptr)
+        return reply(refusal("pool " + parameters->name + " is not started on this node", "no_such_pool"));
+    if (auto replaced = pools_.replace(*parameters); !replaced)
+        return reply(refusal(replaced.error().message));
+    adjust(*parameters);
+    reply(answer_to(core::Outcome::applied));
 }
 
 void Requests::carrier_known(const std::string& pool) {
@@ -212,6 +233,8 @@ void Requests::check_pool(const json& request, Reply reply) {
         reply(answer);
     };
     if (pools_.find(name) == nullptr) return because("");
+    // What follows is the cluster's to settle, and no restart of the pool would help it.
+    answer["waiting"] = true;
     const core::Pool* pool = view.ownership.agreed().pool(name);
     const core::NodeIndex self = view.ownership.agreed().find(view.ownership.self());
     if (!view.status.quorate) return because("this node has no quorum");
@@ -220,6 +243,7 @@ void Requests::check_pool(const json& request, Reply reply) {
     if (!view.status.primary) return because("this node is not in a primary configuration");
     if (view.ownership.out() || pool == nullptr || self == core::no_index || !core::has(pool->members, self))
         return because("this node has not joined the pool yet");
+    answer["waiting"] = false;
     if (view.status.close_failed) return because("an address could not be removed; see the log");
     if (core::has(pool->failed_open, self))
         return because("an address could not be added; see the log, then `buoy pool cleanup " + name + "`");

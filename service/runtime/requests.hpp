@@ -49,6 +49,9 @@ class Requests {
   private:
     using json = nlohmann::json;
     void start_pool(const json& request, Reply reply);
+    void reload_pool(const json& request, Reply reply);
+    /// What may differ from the agreed state without the pool being another one.
+    void adjust(const pool::PoolParameters& parameters);
     void stop_pool(const json& request, Reply reply);
     void check_pool(const json& request, Reply reply);
     void explain(const json& request, Reply reply);

@@ -135,10 +135,6 @@ const Bad bad_values[] = {
     {"announce", "reply:", "1 to 20"},
     {"announce_refresh", "-1", "0 to 86400 s"},
     {"announce_pps", "9", "10 to"},
-    {"announce_to", "router", "not an IP address"},
-    {"announce_to", "2001:db8::1", "no address of the pool is"},
-    {"conflict_check", "on", "off, fast, rfc5227"},
-    {"on_conflict", "ignore", "defend, report, release"},
     {"link_down", "stop", "release, ignore"},
     {"hold_ms", "-5", "0 to 600000 ms"},
 };
@@ -187,9 +183,6 @@ TEST(Values, come_to) {
                            {"announce", "both:2"},
                            {"announce_refresh", "60"},
                            {"announce_pps", "500"},
-                           {"announce_to", "2001:db8::1,10.77.0.1 10.77.0.1"},
-                           {"conflict_check", "rfc5227"},
-                           {"on_conflict", "report"},
                            {"link_down", "ignore"},
                            {"hold_ms", "0"}});
     PoolParameters wanted = all;
@@ -204,9 +197,6 @@ TEST(Values, come_to) {
     wanted.announce = {2, 2};
     wanted.announce_refresh = seconds(60);
     wanted.announce_pps = 500;
-    wanted.announce_to = {*IpAddress::parse("10.77.0.1"), *IpAddress::parse("2001:db8::1")};
-    wanted.conflict_check = ConflictCheck::rfc5227;
-    wanted.on_conflict = OnConflict::report;
     wanted.link_down = LinkDown::ignore;
     wanted.hold = milliseconds(0);
     EXPECT_EQ(all, wanted);
@@ -233,9 +223,6 @@ const ParameterTexts others = {{"addresses", "192.0.2.1-192.0.2.3"},
                                {"announce", "reply"},
                                {"announce_refresh", "30"},
                                {"announce_pps", "1000"},
-                               {"announce_to", "192.0.2.254"},
-                               {"conflict_check", "fast"},
-                               {"on_conflict", "release"},
                                {"link_down", "ignore"},
                                {"hold_ms", "5"}};
 
