@@ -15,6 +15,7 @@ from typing import Any, Callable
 from lab.build import ROOT
 from lab.cluster import Cluster
 from lab.settings import Settings
+from lab.shared import ClusterTest
 from lab.waiting import wait_until
 
 PROGRAM = ROOT / "build" / "tests" / "io" / "io_watch"
@@ -22,6 +23,7 @@ NAMES = ("n1", "n2", "n3")
 ENOTCONN = 107
 PROCESS_DOWN, NODE_DOWN = 1, 2  # core::Departed
 STRANGER = 4  # core::Refusal
+OFF = 0  # core::FencingAction
 Event = dict[str, Any]
 
 
@@ -367,6 +369,61 @@ class Configuration(Adapters):
                 ["sh", "-c", "cat > /etc/corosync/corosync.conf"], stdin=text
             )
         self.cluster.run("n1", ["corosync-cfgtool", "-R"])
+
+
+class PacemakersTools(ClusterTest):
+    """Fencing and attributes go by Pacemaker's programs."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.watcher = Watcher(self.cluster, "n1")
+        self.addCleanup(self.watcher.stop)
+        self.watcher.wait_for("configuration")
+
+    def attributes(self) -> str:
+        return self.cluster.run("n1", ["crm_mon", "-1A"]).stdout
+
+    def test_a_node_that_pacemaker_fences_is_reported(self) -> None:
+        self.watcher.tell("lost 3")
+        self.cluster.power_off("n3")
+        report = self.watcher.wait_for("fencing", node=3, succeeded=True)
+        self.assertEqual(OFF, report["action"])
+        self.assertGreaterEqual(report["age_ms"], 0)
+
+    def test_fencing_before_the_loss_is_not_reported(self) -> None:
+        self.cluster.run("n1", ["stonith_admin", "--fence", "n3"])
+        # Times are rounded down to a second: ask once that has passed for certain.
+        self.cluster.run("n1", ["sleep", "1.1"])
+        self.watcher.tell("lost 3")
+        self.cluster.run("n1", ["stonith_admin", "--confirm", "n3"])
+        self.watcher.wait_for("fencing", node=3)
+        self.assertEqual(1, len(self.watcher.of("fencing")))
+
+    def test_failed_fencing_is_not_reported_but_a_persons_word_is(self) -> None:
+        self.cluster.set_fencing("fail")
+        self.watcher.tell("lost 3")
+        self.cluster.power_off("n3")
+        self.watcher.wait(
+            "fencing to fail",
+            lambda: 'status="failed"'
+            in self.cluster.run(
+                "n1", ["stonith_admin", "--history=n3", "--verbose", "--output-as=xml"]
+            ).stdout,
+            60,
+        )
+        self.assertEqual([], self.watcher.of("fencing"))
+        self.cluster.run("n1", ["stonith_admin", "--confirm", "n3"])
+        report = self.watcher.wait_for("fencing", node=3)
+        self.assertEqual((OFF, True), (report["action"], report["succeeded"]))
+
+    def test_attributes_are_shown_and_deleted(self) -> None:
+        for value in range(8):
+            self.watcher.tell(f"set web {value}/20")
+        wait_until("the last value", lambda: "7/20" in self.attributes())
+        self.assertRegex(self.attributes(), r"buoy-web\s*: 7/20")
+        self.watcher.tell("erase web")
+        wait_until("the attribute to go", lambda: "buoy-web" not in self.attributes())
+        self.assertEqual([], self.watcher.of("attribute-failed"))
 
 
 if __name__ == "__main__":

@@ -137,12 +137,20 @@ TEST_F(FencingTool, the_word_of_the_alert_agent_is_passed_on) {
 }
 
 TEST_F(FencingTool, nothing_is_told_when_it_is_gone) {
-    make("stonith_admin", "sleep 0.2");
+    make("stonith_admin", "exit 1");
     fencing_->watch({{{3}, boot_now()}});
-    dispatch_until(*fencing_, [this] { return !calls().empty(); });
+    pollfd tick{fencing_->fd(), POLLIN, 0};
+    ASSERT_GT(poll(&tick, 1, 20'000), 0);
+    ASSERT_TRUE(fencing_->dispatch());  // starts the child
     fencing_.reset();
+    while (calls().empty()) {
+        pollfd readable{children_->fd(), POLLIN, 0};
+        ASSERT_GT(poll(&readable, 1, 20'000), 0);
+        ASSERT_TRUE(children_->dispatch());
+    }
+    // What is started later is done later, or soon after.
     bool over = false;
-    children_->run({"sh", "-c", "sleep 0.5"}, 20s, [&over](const ChildResult&) { over = true; });
+    children_->run({"sh", "-c", "sleep 0.2"}, 20s, [&over](const ChildResult&) { over = true; });
     while (!over) {
         pollfd readable{children_->fd(), POLLIN, 0};
         ASSERT_GT(poll(&readable, 1, 20'000), 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Joins the daemons' group of a test and prints what the adapters tell, one JSON object a line. Commands come
-// from standard input, one a line: "say TEXT", "flood COUNT SIZE", "counters", "quit".
+// from standard input, one a line: "say TEXT", "flood COUNT SIZE", "counters", "lost ID", "found",
+// "set POOL VALUE", "erase POOL", "quit".
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/timerfd.h>
@@ -12,10 +13,13 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "service/io/attributes.hpp"
 #include "service/io/beats.hpp"
 #include "service/io/boot_clock.hpp"
+#include "service/io/children.hpp"
 #include "service/io/cluster.hpp"
 #include "service/io/cpg.hpp"
+#include "service/io/fencing.hpp"
 #include "service/io/incarnation.hpp"
 #include "service/io/quorum.hpp"
 
@@ -74,6 +78,7 @@ class Watch {
   private:
     Result<void> open();
     Result<void> open_beats();
+    Result<void> open_tools();
     Result<void> dispatch(int fd);
     Result<void> flush();
     bool take_commands();
@@ -86,6 +91,9 @@ class Watch {
     std::optional<io::Group> group_;
     std::optional<io::Quorum> quorum_;
     std::optional<io::Beats> beats_;
+    std::optional<io::Children> children_;
+    std::optional<io::Fencing> fencing_;
+    std::optional<io::Attributes> attributes_;
     std::string input_;
     std::vector<std::string> waiting_;
     std::size_t refused_sends_ = 0;
@@ -106,6 +114,7 @@ Result<void> Watch::open() {
     cluster_.emplace(std::move(*cluster));
     print(describe(cluster_->info()));
     if (auto done = open_beats(); !done) return done;
+    if (auto done = open_tools(); !done) return done;
     auto quorum =
         io::Quorum::open(cluster_->info(), [](const core::QuorumChanged& event) { print(describe(event)); });
     if (!quorum) return tl::unexpected(quorum.error());
@@ -138,6 +147,31 @@ Result<void> Watch::open_beats() {
     auto beats = io::Beats::open(cluster_->info(), {}, std::move(callbacks));
     if (!beats) return tl::unexpected(beats.error());
     beats_.emplace(std::move(*beats));
+    return {};
+}
+
+Result<void> Watch::open_tools() {
+    auto children = io::Children::open();
+    if (!children) return tl::unexpected(children.error());
+    children_.emplace(std::move(*children));
+    io::Fencing::Callbacks callbacks;
+    callbacks.reported = [](const core::FencingReported& report) {
+        const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(io::boot_now() - report.at);
+        print({{"event", "fencing"},
+               {"node", report.node.value},
+               {"action", static_cast<int>(report.action)},
+               {"succeeded", report.succeeded},
+               {"age_ms", age.count()}});
+    };
+    callbacks.warn = [](const std::string& text) { print({{"event", "warning"}, {"text", text}}); };
+    auto fencing = io::Fencing::open(*children_, cluster_->info(), std::move(callbacks));
+    if (!fencing) return tl::unexpected(fencing.error());
+    fencing_.emplace(std::move(*fencing));
+    auto attributes = io::Attributes::open(*children_, [](const std::string& pool, const std::string& why) {
+        print({{"event", "attribute-failed"}, {"pool", pool}, {"text", why}});
+    });
+    if (!attributes) return tl::unexpected(attributes.error());
+    attributes_.emplace(std::move(*attributes));
     return {};
 }
 
@@ -175,6 +209,21 @@ bool Watch::obey(const std::string& line) {
     if (command == "quit") return false;
     if (command == "counters") tell_counters();
     if (command == "say") waiting_.push_back(line.substr(4));
+    if (command == "lost") {
+        std::uint32_t node = 0;
+        words >> node;
+        fencing_->watch({{{node}, io::boot_now()}});
+    }
+    if (command == "found") fencing_->watch({});
+    if (command == "set" || command == "erase") {
+        std::string pool;
+        std::string value;
+        words >> pool >> value;
+        if (command == "set")
+            attributes_->set(pool, value);
+        else
+            attributes_->erase(pool);
+    }
     if (command == "flood") {
         std::size_t count = 0;
         std::size_t size = 0;
@@ -211,6 +260,9 @@ Result<void> Watch::dispatch(int fd) {
     if (fd == cluster_->fd()) return cluster_->dispatch();
     if (fd == group_->fd()) return group_->dispatch();
     if (fd == quorum_->fd()) return quorum_->dispatch();
+    if (fd == children_->fd()) return children_->dispatch();
+    if (fd == fencing_->fd()) return fencing_->dispatch();
+    if (fd == attributes_->fd()) return attributes_->dispatch();
     return beats_->dispatch();
 }
 
@@ -222,12 +274,15 @@ int Watch::run() {
     const int timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC);
     const itimerspec every{{0, 50'000'000}, {0, 50'000'000}};
     timerfd_settime(timer, 0, &every, nullptr);
-    std::array<pollfd, 6> fds{{{STDIN_FILENO, POLLIN, 0},
+    std::array<pollfd, 9> fds{{{STDIN_FILENO, POLLIN, 0},
                                {timer, POLLIN, 0},
                                {cluster_->fd(), POLLIN, 0},
                                {group_->fd(), POLLIN, 0},
                                {quorum_->fd(), POLLIN, 0},
-                               {beats_->fd(), POLLIN, 0}}};
+                               {beats_->fd(), POLLIN, 0},
+                               {children_->fd(), POLLIN, 0},
+                               {fencing_->fd(), POLLIN, 0},
+                               {attributes_->fd(), POLLIN, 0}}};
     for (;;) {
         poll(fds.data(), fds.size(), -1);
         if (fds[0].revents != 0) {
