@@ -38,4 +38,20 @@ std::vector<core::FencingReported> FenceReports::judge(NodeId node, const std::v
     return out;
 }
 
+std::optional<core::FencingReported> FenceReports::confirm(NodeId node, core::FencingAction action,
+                                                           TimePoint told,
+                                                           const std::vector<FenceEvent>& events,
+                                                           const WallClock& clock) {
+    std::optional<core::FencingReported> newest;
+    for (const FenceEvent& event : events) {
+        if (!event.succeeded || !event.completed || event.action != action) continue;
+        const auto at = clock.boot_time_of(*event.completed);
+        // Whoever told it may have been held up; the history has not.
+        if (!at || *at > told) continue;
+        const TimePoint by_then = std::min(told, *at + event.resolution);
+        if (!newest || by_then > newest->at) newest = core::FencingReported{node, action, true, by_then};
+    }
+    return newest;
+}
+
 }  // namespace buoy::io

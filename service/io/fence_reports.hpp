@@ -23,6 +23,13 @@ class FenceReports {
     std::vector<core::FencingReported> judge(NodeId node, const std::vector<FenceEvent>& events,
                                              TimePoint asked, const WallClock& clock);
 
+    /// Somebody said at `told` that the action had succeeded: what the history knows of that. It may have
+    /// ended up to the history's resolution before the time that is reported, and mostly ended when it was
+    /// told.
+    static std::optional<core::FencingReported> confirm(NodeId node, core::FencingAction action,
+                                                        TimePoint told, const std::vector<FenceEvent>& events,
+                                                        const WallClock& clock);
+
   private:
     struct Watched {
         NodeId node;

@@ -26,6 +26,11 @@ constexpr long interval_ns = 333'000'000;
 constexpr std::chrono::milliseconds patience{3000};
 constexpr time_t far_away = 9'000'000'000;  // in the year 2255
 
+// Without --verbose it tells of one event only, the oldest.
+std::vector<std::string> history_of(const ClusterNode& node) {
+    return {"stonith_admin", "--history=" + node.name, "--verbose", "--output-as=xml"};
+}
+
 }  // namespace
 
 struct Fencing::State : std::enable_shared_from_this<Fencing::State> {
@@ -47,7 +52,8 @@ struct Fencing::State : std::enable_shared_from_this<Fencing::State> {
     void tick();
     void ask();
     void answered(NodeId node, TimePoint asked, const ChildResult& result);
-    void tell_failure(const std::string& why);
+    void confirm(NodeId node, core::FencingAction action, TimePoint told, const ChildResult& result);
+    void tell_failure(const ChildResult& result, const Error& error);
 };
 
 Result<void> Fencing::State::open() {
@@ -91,7 +97,7 @@ void Fencing::State::ask() {
         const ClusterNode* known = cluster.find(node);
         if (known == nullptr || std::ranges::find(lost, node, &LostNode::node) == lost.end()) continue;
         asking = true;
-        children->run({"stonith_admin", "--history=" + known->name, "--verbose", "--output-as=xml"}, patience,
+        children->run(history_of(*known), patience,
                       [weak = weak_from_this(), node, asked = boot_now()](const ChildResult& result) {
                           if (const auto state = weak.lock()) state->answered(node, asked, result);
                       });
@@ -106,15 +112,25 @@ void Fencing::State::answered(NodeId node, TimePoint asked, const ChildResult& r
         for (const core::FencingReported& report : reports.judge(node, *events, asked, clock))
             callbacks.reported(report);
     } else {
-        // What it printed says more than how it ended, if it printed anything.
-        tell_failure(result.output.empty() ? "stonith_admin --history: " + result.to_string()
-                                           : events.error().message);
+        tell_failure(result, events.error());
     }
     ask();
 }
 
-void Fencing::State::tell_failure(const std::string& why) {
-    if (!std::exchange(failing, true)) callbacks.warn(why);
+void Fencing::State::confirm(NodeId node, core::FencingAction action, TimePoint told,
+                             const ChildResult& result) {
+    const auto events = parse_fence_history(result.output);
+    if (!events) return tell_failure(result, events.error());
+    failing = false;
+    clock.observe(ClockPair::now());
+    if (const auto report = FenceReports::confirm(node, action, told, *events, clock))
+        callbacks.reported(*report);
+}
+
+void Fencing::State::tell_failure(const ChildResult& result, const Error& error) {
+    if (std::exchange(failing, true)) return;
+    // What it printed says more than how it ended, if it printed anything.
+    callbacks.warn(result.output.empty() ? "stonith_admin --history: " + result.to_string() : error.message);
 }
 
 Fencing::Fencing(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -146,10 +162,16 @@ void Fencing::watch(const std::vector<LostNode>& lost) {
     state.lost = lost;
 }
 
-void Fencing::told(NodeId node, core::FencingAction action, bool succeeded, Duration ended) {
-    state_->clock.observe(ClockPair::now());
-    if (const auto at = state_->clock.boot_time_of(ended))
-        state_->callbacks.reported({node, action, succeeded, *at});
+void Fencing::told(NodeId node, core::FencingAction action, Duration ended) {
+    State& state = *state_;
+    state.clock.observe(ClockPair::now());
+    const ClusterNode* known = state.cluster.find(node);
+    const auto at = state.clock.boot_time_of(ended);
+    if (known == nullptr || !at) return;
+    state.children->run(history_of(*known), patience,
+                        [weak = state.weak_from_this(), node, action, at = *at](const ChildResult& result) {
+                            if (const auto state = weak.lock()) state->confirm(node, action, at, result);
+                        });
 }
 
 void Fencing::set_cluster(const ClusterInfo& cluster) {

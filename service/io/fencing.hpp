@@ -42,9 +42,10 @@ class Fencing {
 
     /// Asks about these nodes from now on, and about no others.
     void watch(const std::vector<LostNode>& lost);
-    /// What buoy-alert tells: an action on a node, lost or not, that ended when the wall clock said `ended`.
-    /// Reported unless that time has not come yet.
-    void told(NodeId node, core::FencingAction action, bool succeeded, Duration ended);
+    /// What buoy-alert tells: an action on a node, lost or not, that succeeded shortly before the wall clock
+    /// said `ended`. The history is asked at once, and what it confirms is reported with a time that is not
+    /// rounded down: of the two times the earlier, but for the rounding.
+    void told(NodeId node, core::FencingAction action, Duration ended);
     /// The nodelist has changed.
     void set_cluster(const ClusterInfo& cluster);
 

@@ -172,5 +172,26 @@ TEST_F(FenceReportsTest, a_time_to_come_is_never_believed) {
     EXPECT_TRUE(judge({off(3600s)}, 4001s).empty());
 }
 
+TEST_F(FenceReportsTest, what_was_told_is_confirmed_by_the_history) {
+    const auto confirm = [this](Duration told, const std::vector<FenceEvent>& events) {
+        return FenceReports::confirm({3}, FencingAction::off, TimePoint(told), events, clock_);
+    };
+    const auto at_once = confirm(60s + 300ms, {off(40s), off(60s, "two")});
+    ASSERT_TRUE(at_once);
+    EXPECT_EQ(at_once->at, TimePoint(60s + 300ms));
+    // The one who told it was held up.
+    const auto late = confirm(90s, {off(60s)});
+    ASSERT_TRUE(late);
+    EXPECT_LE(late->at, TimePoint(61s));
+    EXPECT_GE(late->at, TimePoint(60s + 900ms));
+    EXPECT_FALSE(confirm(50s, {off(60s)}));
+    EXPECT_FALSE(confirm(60s, {}));
+    FenceEvent failed = off(60s);
+    failed.succeeded = false;
+    FenceEvent on = off(60s);
+    on.action = FencingAction::on;
+    EXPECT_FALSE(confirm(61s, {failed, on}));
+}
+
 }  // namespace
 }  // namespace buoy::io

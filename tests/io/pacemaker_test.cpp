@@ -127,13 +127,15 @@ TEST_F(FencingTool, a_fencer_that_cannot_be_asked_is_told_once) {
     EXPECT_NE(warnings_[0].find("exit code 5: no such thing"), std::string::npos);
 }
 
-TEST_F(FencingTool, the_word_of_the_alert_agent_is_passed_on) {
-    const ClockPair now = ClockPair::now();
-    fencing_->told({2}, core::FencingAction::off, true, now.wall);
-    fencing_->told({2}, core::FencingAction::off, true, now.wall + 1h);
-    ASSERT_EQ(reports_.size(), 1U);
-    EXPECT_LE(reports_[0].at, now.boot + 1s);
-    EXPECT_GT(reports_[0].at, now.boot - 1s);
+TEST_F(FencingTool, the_word_of_the_alert_agent_is_held_against_the_history) {
+    make_history();
+    fencing_->told({3}, core::FencingAction::off, ClockPair::now().wall);
+    dispatch_until(*fencing_, [this] { return !reports_.empty(); });
+    EXPECT_EQ(reports_[0].node, NodeId{3});
+    EXPECT_LE(reports_[0].at, boot_now());
+    fencing_->told({3}, core::FencingAction::reboot, ClockPair::now().wall);
+    dispatch_until(*fencing_, [this] { return calls().size() == 2; });
+    EXPECT_EQ(reports_.size(), 1U);
 }
 
 TEST_F(FencingTool, nothing_is_told_when_it_is_gone) {
