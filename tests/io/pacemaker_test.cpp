@@ -57,6 +57,14 @@ class PacemakerTools : public testing::Test {
         }
     }
 
+    // What runs comes to its end, and is dispatched, before a child that takes its time.
+    template <typename Adapter>
+    void settle(Adapter& adapter) {
+        bool over = false;
+        children_->run({"sh", "-c", "sleep 0.4"}, 20s, [&over](const ChildResult&) { over = true; });
+        dispatch_until(adapter, [&over] { return over; });
+    }
+
     std::filesystem::path directory_;
     std::string path_;
     std::optional<Children> children_;
@@ -97,13 +105,9 @@ TEST_F(FencingTool, a_lost_node_is_asked_about_until_it_is_not_lost_any_more) {
     dispatch_until(*fencing_, [this] { return calls().size() >= 3; });
     fencing_->watch({});
     // Whatever was on its way when it was told comes to its end; nothing else is begun.
-    bool over = false;
-    children_->run({"sh", "-c", "sleep 0.5"}, 20s, [&over](const ChildResult&) { over = true; });
-    dispatch_until(*fencing_, [&over] { return over; });
+    settle(*fencing_);
     const std::size_t count = calls().size();
-    over = false;
-    children_->run({"sh", "-c", "sleep 0.5"}, 20s, [&over](const ChildResult&) { over = true; });
-    dispatch_until(*fencing_, [&over] { return over; });
+    settle(*fencing_);
     EXPECT_EQ(calls().size(), count);
 }
 
@@ -134,7 +138,8 @@ TEST_F(FencingTool, the_word_of_the_alert_agent_is_held_against_the_history) {
     EXPECT_EQ(reports_[0].node, NodeId{3});
     EXPECT_LE(reports_[0].at, boot_now());
     fencing_->told({3}, core::FencingAction::reboot, ClockPair::now().wall);
-    dispatch_until(*fencing_, [this] { return calls().size() == 2; });
+    settle(*fencing_);
+    EXPECT_EQ(calls().size(), 2U);
     EXPECT_EQ(reports_.size(), 1U);
 }
 
