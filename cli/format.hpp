@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/status.hpp"
+
+// What the commands print, as pure functions.
+namespace buoy::cli {
+
+struct Style {
+    bool colour = false;
+    std::size_t width = 80;  ///< columns of the terminal
+};
+
+/// `buoy status`: the cluster, its nodes, which node owns what, and what is wrong with what to do about it.
+std::string status_text(const Status& status, const Style& style);
+/// `buoy pool list`
+std::string pools_text(const Status& status);
+/// `buoy pool show NAME`: every slot.
+std::string pool_text(const Status& status, const Pool& pool);
+/// `buoy explain SLOT`, from the daemon's answer.
+std::string explain_text(const nlohmann::json& reply);
+
+/// What is wrong, and what to do about it, one line each.
+std::vector<std::string> warnings(const Status& status);
+
+/// `buoy watch` on a terminal: a picture of which node owns which slots.
+std::string watch_picture(const Status& status, const Style& style);
+/// `buoy watch` elsewhere: what has changed, one line each; all there is when there was nothing before.
+std::vector<std::string> watch_lines(const Status* before, const Status& now);
+
+/// One pool that the daemon is not there to speak of.
+struct LeftPool {
+    std::string name;
+    std::size_t slots = 0;
+    std::vector<std::pair<std::string, std::string>> carried;  ///< address and link, in order of addresses
+};
+std::string left_text(const std::vector<LeftPool>& pools);
+nlohmann::json left_json(const std::string& error, const std::vector<LeftPool>& pools);
+
+}  // namespace buoy::cli

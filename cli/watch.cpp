@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <boost/program_options.hpp>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "net/fd.hpp"
+
+namespace buoy::cli {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view begin_screen = "\x1b[?1049h\x1b[?25l";
+constexpr std::string_view end_screen = "\x1b[?25h\x1b[?1049l";
+
+/// Without what changes all the time by itself.
+json settled(json reply) {
+    for (const char* name : {"lease_left_ms", "counters"}) reply.erase(name);
+    for (auto& node : reply["nodes"]) node.erase("heard_ms");
+    return reply;
+}
+
+std::string drawn(const std::string& text) {
+    std::string screen = "\x1b[H";
+    for (const char c : text) screen += c == '\n' ? std::string("\x1b[K\r\n") : std::string(1, c);
+    return screen + "\x1b[J";
+}
+
+std::string time_text() {
+    const auto now = std::chrono::system_clock::now();
+    const auto ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
+    return fmt::format("{:%H:%M:%S}.{:03} ", fmt::localtime(std::chrono::system_clock::to_time_t(now)), ms);
+}
+
+/// The three ways to show what there is now. Each call gives what to print, empty when nothing has changed.
+class Watcher {
+  public:
+    enum class How { picture, lines, json };
+    explicit Watcher(How how) : how_(how) {}
+
+    std::string look() {
+        const auto reply = ask({{"request", "status"}});
+        if (!reply) return changed(failed(reply.error()));
+        if (how_ == How::json) return changed(settled(*reply).dump() + '\n');
+        const auto status = read_status(*reply);
+        if (how_ == How::picture) return drawn_if_changed(watch_picture(status, style_of_output()));
+        std::string text;
+        for (const auto& line : watch_lines(before_ ? &*before_ : nullptr, status))
+            text += time_text() + line + '\n';
+        before_ = status;
+        last_.clear();
+        return text;
+    }
+
+  private:
+    std::string failed(const Refusal& refusal) {
+        const auto& message = refusal.error.message;
+        before_.reset();
+        if (how_ == How::json) return left_json(message, left_pools()).dump() + '\n';
+        if (how_ == How::lines) return message + '\n';
+        return drawn(message + "\n\n" + (is_down(refusal.error) ? left_text(left_pools()) : ""));
+    }
+    std::string drawn_if_changed(const std::string& text) { return changed(drawn(text)); }
+    std::string changed(std::string text) {
+        if (text == last_) return {};
+        last_ = std::move(text);
+        return how_ == How::lines ? time_text() + last_ : last_;
+    }
+
+    How how_;
+    std::optional<Status> before_;
+    std::string last_;
+};
+
+}  // namespace
+
+Answer<int> watch(const Arguments& arguments) {
+    const bool terminal = isatty(STDOUT_FILENO) != 0;
+    const auto how = arguments.json() ? Watcher::How::json
+                     : terminal       ? Watcher::How::picture
+                                      : Watcher::How::lines;
+    const bool screen = how == Watcher::How::picture;
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGWINCH}) sigaddset(&signals, signal);
+    sigprocmask(SIG_BLOCK, &signals, nullptr);
+    const net::Fd signalled(signalfd(-1, &signals, SFD_CLOEXEC));
+    const int interval =
+        static_cast<int>(std::clamp(arguments.options["interval"].as<unsigned>(), 10U, 60'000U));
+    Watcher watcher(how);
+    if (screen) print(begin_screen);
+    for (;;) {
+        print(watcher.look());
+        pollfd waiting{signalled.get(), POLLIN, 0};
+        if (poll(&waiting, 1, interval) <= 0) continue;
+        signalfd_siginfo what{};
+        if (read(signalled.get(), &what, sizeof what) != sizeof what || what.ssi_signo != SIGWINCH) break;
+    }
+    if (screen) print(end_screen);
+    return 0;
+}
+
+}  // namespace buoy::cli
