@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 from typing import Callable
 
 from bench.command import add_arguments as add_bench_arguments
 from bench.command import bench as run_benches
+from lab.build import NORMAL
 from lab.cluster import FENCING_MODES, Cluster
 from lab.demo import Demo
 from lab.errors import LabError
@@ -148,6 +150,22 @@ def bench(options: argparse.Namespace) -> int:
     return run_benches(options)
 
 
+def simulate(options: argparse.Namespace) -> int:
+    """The ownership core against everything that can go wrong, on every core of the machine."""
+    set_up()
+    # fmt: off
+    command = [str(NORMAL.path / "tests" / "simulation" / "simulate"), "--seeds", str(options.seeds),
+               "--first", str(options.first), "--threads", str(os.cpu_count() or 1),
+               "--keep", str(NORMAL.path / "breaches")]
+    # fmt: on
+    for option in ("nodes", "fault"):
+        if value := getattr(options, option):
+            command += [f"--{option}", value]
+    if options.dense:
+        command += ["--dense", "yes"]
+    return subprocess.run(command, check=False).returncode
+
+
 def set_up_only(options: argparse.Namespace) -> int:
     """Packages, build, staged install."""
     set_up(verbose=True)
@@ -187,6 +205,15 @@ class Commands:
         tested.add_argument("--match", default="", metavar="TEXT", help="tests whose name contains this only")
         measured = self._add("bench", bench, "measure Buoy against IPaddr2 and keepalived; some ten minutes, on an idle machine", named=False)
         add_bench_arguments(measured)
+        self._simulation()
+
+    def _simulation(self) -> None:
+        run = self._add("simulate", simulate, "run the ownership core through random schedules of cuts, crashes, pauses and changes", named=False)
+        run.add_argument("--seeds", type=int, default=100_000, metavar="N", help="how many schedules (default: 100000)")
+        run.add_argument("--first", type=int, default=1, metavar="SEED", help="the first one's seed (default: 1)")
+        run.add_argument("--nodes", default="", metavar="N[,N...]", help="sizes of the clusters, for example: 3,5 (default: 2 to 7)")
+        run.add_argument("--dense", action="store_true", help="several things go wrong in every beat, to look for what is rare")
+        run.add_argument("--fault", default="", metavar="NAME", help="remove this rule, and see what comes of it (names: docs/ownership.md)")
 
     def _labs(self) -> None:
         new = self._add("up", up, "make a lab and boot its nodes")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a schedule's actions do to the cluster.
+// What a schedule's actions do to the cluster, and how it calms down.
 #include <algorithm>
 
 #include "tests/simulation/cluster.hpp"
@@ -141,6 +141,37 @@ void Cluster::act_on_members(const Action& a) {
             return;
         default:
             return;
+    }
+}
+
+void Cluster::make_calm() {
+    for (auto& row : cut_until_) row.fill(0);
+    for (std::uint32_t i = 0; i < machines_.size(); ++i) {
+        Machine& m = machines_[i];
+        m.group = 0;
+        m.open_fails_until = m.close_fails_until = 0;
+    }
+    for (std::uint32_t i = 0; i < machines_.size(); ++i) {
+        if (machines_[i].lease != lease) {
+            die(i, false);
+            machines_[i].lease = lease;
+        }
+        start(i);
+        request(i, core::ClearFailure{"web"});
+        request(i, core::StartPool{pool_});
+    }
+    reform(true);
+    at(now_ + beat, Tick::check, 255);
+}
+
+// A drain that waited for a primary configuration may come into force at any time; an operator would end it.
+void Cluster::end_drains() {
+    for (std::uint32_t i = 0; i < machines_.size(); ++i) {
+        const Machine& m = machines_[i];
+        if (!m.alive || m.core->phase() != core::Ownership::Phase::primary) continue;
+        for (const core::Voter& v : m.core->agreed().voters)
+            if (v.drained) request(i, core::Drain{v.id, false});
+        return;
     }
 }
 

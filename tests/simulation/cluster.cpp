@@ -97,6 +97,10 @@ void Cluster::happen(const Happening& h) {
             return;
         }
     }
+    carry_on(h);
+}
+
+void Cluster::carry_on(const Happening& h) {
     switch (h.what) {
         case Tick::pump:
             machines_[h.node].pumping = false;
@@ -565,37 +569,6 @@ void Cluster::power_off(std::uint32_t i) {
     m.gate.clear();
     m.deadline = {};
     at(now_ + between(lease / 5, 3 * lease, ++salts_), Tick::reform, 255);
-}
-
-void Cluster::make_calm() {
-    for (auto& row : cut_until_) row.fill(0);
-    for (std::uint32_t i = 0; i < machines_.size(); ++i) {
-        Machine& m = machines_[i];
-        m.group = 0;
-        m.open_fails_until = m.close_fails_until = 0;
-    }
-    for (std::uint32_t i = 0; i < machines_.size(); ++i) {
-        if (machines_[i].lease != lease) {
-            die(i, false);
-            machines_[i].lease = lease;
-        }
-        start(i);
-        request(i, core::ClearFailure{"web"});
-        request(i, core::StartPool{pool_});
-    }
-    reform(true);
-    at(now_ + beat, Tick::check, 255);
-}
-
-// A drain that waited for a primary configuration may come into force at any time; an operator would end it.
-void Cluster::end_drains() {
-    for (std::uint32_t i = 0; i < machines_.size(); ++i) {
-        const Machine& m = machines_[i];
-        if (!m.alive || m.core->phase() != core::Ownership::Phase::primary) continue;
-        for (const core::Voter& v : m.core->agreed().voters)
-            if (v.drained) request(i, core::Drain{v.id, false});
-        return;
-    }
 }
 
 }  // namespace buoy::simulation

@@ -146,6 +146,7 @@ class Cluster {
     bool calm() const { return now_ >= calm_at_; }
 
     void happen(const Happening& h);
+    void carry_on(const Happening& h);
     void step(std::uint32_t i, const core::Event& event);
     void step_core(std::uint32_t i, const core::Event& event);
     void carry_out(std::uint32_t i);

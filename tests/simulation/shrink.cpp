@@ -72,6 +72,16 @@ Schedule shrink(Schedule s, core::Fault fault) {
         for (const auto change : std::initializer_list<void (*)(Schedule&)>{
                  [](Schedule& t) { t.slow = 0; }, [](Schedule& t) { t.lossy = 0; },
                  [](Schedule& t) { t.stalls = 0; }, [](Schedule& t) { t.sluggish = 0; },
+                 [](Schedule& t) {
+                     // Sooner, so that the journals are short.
+                     const Instant early = t.actions.empty() ? 0 : t.actions.front().at - 2 * lease;
+                     for (Action& a : t.actions) a.at -= std::max<Instant>(0, early);
+                 },
+                 [](Schedule& t) {
+                     const Instant last = t.actions.empty() ? 0 : t.actions.back().at - 2 * lease;
+                     t.chaos_beats = std::min(
+                         t.chaos_beats, static_cast<std::uint32_t>(std::max<Instant>(0, last) / beat) + 10);
+                 },
                  [](Schedule& t) { t.slots = 1; }, [](Schedule& t) { t.nodes = std::max(2U, t.nodes - 1); }})
             again = try_change(s, fault, change) || again;
     }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// simulate --seeds N [--first S] [--nodes 3,5] [--fault NAME] [--threads T] [--file SCHEDULE [--journal
-// NODE]]; simulate --refresh JOURNAL. Runs schedules against the core until their end; a breach prints its
-// seed and a short schedule that still shows it.
+// Runs schedules against the core until their end; a breach prints its seed and a short schedule that still
+// shows it.
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <exception>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <sstream>
@@ -27,44 +29,80 @@ struct Options {
     bool shrinks = true;
     std::string file;
     std::string refresh;
+    std::string keep;
     int journal = -1;
     Mix mix;
     core::Fault fault = core::Fault::none;
 };
 
+constexpr const char* usage =
+    "usage: simulate [OPTION VALUE]...\n"
+    "Runs random schedules of everything that can go wrong against N ownership cores. A breach prints its\n"
+    "seed and a short schedule that still shows it; then the exit code is 1.\n"
+    "  --seeds N           how many schedules (10000)\n"
+    "  --first SEED        the first one's seed (1)\n"
+    "  --nodes N[,N...]    sizes of the clusters, 2 to 8 (2 to 7, mostly 3)\n"
+    "  --dense yes         several things go wrong in every beat\n"
+    "  --threads N         (1)\n"
+    "  --stop-after N      breaches (1)\n"
+    "  --shrink no         leave a schedule that breaks as it is\n"
+    "  --fault NAME        with this rule removed\n"
+    "  --file SCHEDULE     this one instead of random ones\n"
+    "  --journal NODE      with --file: what that node's last daemon saw and did, instead of the verdict\n"
+    "  --keep FOLDER       writes every breach's schedule, and each node's journal of it, into this folder\n"
+    "  --refresh JOURNAL   prints a journal with the effects that the core has now for its events\n"
+    "rules:";
+
+void print_usage(std::FILE* to) {
+    std::fputs(usage, to);
+    for (int i = 1; i < static_cast<int>(core::Fault::count_); ++i)
+        std::fprintf(to, " %s", name_of(static_cast<core::Fault>(i)));
+    std::fputs("\n", to);
+}
+
+bool read_option(const std::string& name, const std::string& value, Options& o) {
+    if (name == "--seeds")
+        o.seeds = std::stoull(value);
+    else if (name == "--first")
+        o.first = std::stoull(value);
+    else if (name == "--threads")
+        o.threads = static_cast<std::uint32_t>(std::stoul(value));
+    else if (name == "--stop-after")
+        o.stop_after = std::stoull(value);
+    else if (name == "--shrink")
+        o.shrinks = value != "no";
+    else if (name == "--file")
+        o.file = value;
+    else if (name == "--keep")
+        o.keep = value;
+    else if (name == "--refresh")
+        o.refresh = value;
+    else if (name == "--dense")
+        o.mix.dense = value != "no";
+    else if (name == "--journal")
+        o.journal = std::stoi(value);
+    else if (name == "--fault")
+        o.fault = fault_named(value);
+    else if (name == "--nodes") {
+        o.mix.nodes.clear();
+        std::istringstream in(value);
+        for (std::string n; std::getline(in, n, ',');)
+            o.mix.nodes.push_back(static_cast<std::uint32_t>(std::stoul(n)));
+    } else
+        return false;
+    return true;
+}
+
 bool read_options(int count, char** words, Options& o) {
-    for (int i = 1; i < count; ++i) {
-        const std::string name = words[i];
-        const std::string value = i + 1 < count ? words[++i] : "";
-        if (name == "--seeds")
-            o.seeds = std::stoull(value);
-        else if (name == "--first")
-            o.first = std::stoull(value);
-        else if (name == "--threads")
-            o.threads = static_cast<std::uint32_t>(std::stoul(value));
-        else if (name == "--stop-after")
-            o.stop_after = std::stoull(value);
-        else if (name == "--shrink")
-            o.shrinks = value != "no";
-        else if (name == "--file")
-            o.file = value;
-        else if (name == "--refresh")
-            o.refresh = value;
-        else if (name == "--dense")
-            o.mix.dense = value != "no";
-        else if (name == "--journal")
-            o.journal = std::stoi(value);
-        else if (name == "--fault")
-            o.fault = fault_named(value);
-        else if (name == "--nodes") {
-            o.mix.nodes.clear();
-            std::istringstream in(value);
-            for (std::string n; std::getline(in, n, ',');)
-                o.mix.nodes.push_back(static_cast<std::uint32_t>(std::stoul(n)));
-        } else
-            return false;
+    try {
+        for (int i = 1; i + 1 < count; i += 2)
+            if (!read_option(words[i], words[i + 1], o)) return false;
+    } catch (const std::exception&) {
+        return false;
     }
-    return o.fault != core::Fault::count_ && !o.mix.nodes.empty();
+    const bool sizes = !o.mix.nodes.empty() &&
+                       std::ranges::all_of(o.mix.nodes, [](std::uint32_t n) { return n >= 2 && n <= 8; });
+    return count % 2 == 1 && o.fault != core::Fault::count_ && sizes;
 }
 
 void print(const Schedule& s, const Outcome& outcome) {
@@ -99,29 +137,17 @@ int refresh(const std::string& path) {
     return 0;
 }
 
-}  // namespace
+void keep(const Options& o, std::uint64_t seed, const Schedule& s) {
+    if (o.keep.empty()) return;
+    std::filesystem::create_directories(o.keep);
+    const std::string name = o.keep + "/" + std::to_string(seed);
+    std::ofstream(name + ".schedule") << to_text(s);
+    for (std::uint32_t i = 0; i < s.nodes; ++i)
+        std::ofstream(name + "-" + std::to_string(i) + ".journal") << journal_of(s, o.fault, i);
+    std::printf("# kept: %s.schedule, and a journal of each node\n", name.c_str());
+}
 
-int main(int count, char** words) {
-    Options o;
-    if (!read_options(count, words, o)) {
-        std::fprintf(
-            stderr,
-            "usage: simulate --seeds N [--first S] [--nodes 3,5] [--threads T] [--dense yes] [--fault NAME] "
-            "[--stop-after BREACHES] [--shrink no] [--file SCHEDULE [--journal NODE]] [--refresh JOURNAL]\n");
-        return 2;
-    }
-    if (!o.refresh.empty()) return refresh(o.refresh);
-    if (!o.file.empty()) {
-        Schedule s;
-        if (!from_text(text_of(o.file), s)) return 2;
-        if (o.journal >= 0) {
-            std::fputs(journal_of(s, o.fault, static_cast<std::uint32_t>(o.journal)).c_str(), stdout);
-            return 0;
-        }
-        const Outcome outcome = run(s, o.fault);
-        std::printf("%s\n", outcome.ok ? "holds" : outcome.breach.c_str());
-        return outcome.ok ? 0 : 1;
-    }
+int run_seeds(const Options& o) {
     std::atomic<std::uint64_t> next{o.first};
     std::atomic<std::uint64_t> breaches{0};
     std::atomic<std::uint64_t> steps{0};
@@ -146,6 +172,7 @@ int main(int count, char** words) {
                 const std::lock_guard lock(printing);
                 std::printf("seed %llu: ", static_cast<unsigned long long>(seed));
                 print(s, o.shrinks ? run(s, o.fault) : outcome);
+                keep(o, seed, s);
             }
         });
     for (std::thread& t : threads) t.join();
@@ -154,4 +181,31 @@ int main(int count, char** words) {
                 static_cast<unsigned long long>(breaches.load()),
                 static_cast<unsigned long long>(steps.load()), static_cast<long long>(slowest / 1'000'000));
     return breaches != 0;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    if (count == 2 && std::string(words[1]) == "--help") {
+        print_usage(stdout);
+        return 0;
+    }
+    Options o;
+    if (!read_options(count, words, o)) {
+        print_usage(stderr);
+        return 2;
+    }
+    if (!o.refresh.empty()) return refresh(o.refresh);
+    if (!o.file.empty()) {
+        Schedule s;
+        if (!from_text(text_of(o.file), s)) return 2;
+        if (o.journal >= 0) {
+            std::fputs(journal_of(s, o.fault, static_cast<std::uint32_t>(o.journal)).c_str(), stdout);
+            return 0;
+        }
+        const Outcome outcome = run(s, o.fault);
+        std::printf("%s\n", outcome.ok ? "holds" : outcome.breach.c_str());
+        return outcome.ok ? 0 : 1;
+    }
+    return run_seeds(o);
 }
