@@ -119,6 +119,8 @@ void Ownership::process(const Snapshot& snapshot) {
     if (snapshot.state.unsound() != nullptr) return refuse(Refusal::malformed);
     if (snapshot.to.value != 0) {
         std::erase(resyncing_, snapshot.to);
+        const auto& begun = exchange_.decision();
+        if (!begun || snapshot.state.tag.ring != begun->ring) return refuse(Refusal::contradictory);
         if (snapshot.to == settings_.self && phase_ == Phase::resyncing && hello_delivered_)
             install(snapshot.state, false, snapshot.hold ? longest_lease_ : Duration{});
         return;
@@ -146,12 +148,36 @@ void Ownership::install(AgreedState base, bool same, Duration hold_lease) {
     try_commit();
 }
 
+namespace {
+
+// The node in whose name alone an entry may be sent; 0 where anybody may. Nobody closes for another, or knows
+// what another has started.
+NodeId author(const EntryBody& body) {
+    return std::visit(
+        [](const auto& e) -> NodeId {
+            using E = std::decay_t<decltype(e)>;
+            constexpr bool own = std::is_same_v<E, Rejoin> || std::is_same_v<E, Leave> ||
+                                 std::is_same_v<E, JoinPool> || std::is_same_v<E, LeavePool> ||
+                                 std::is_same_v<E, SetAilment>;
+            if constexpr (own)
+                return e.node;
+            else
+                return {};
+        },
+        body);
+}
+
+}  // namespace
+
 void Ownership::process(const Entry& entry) {
     if (phase_ == Phase::resyncing) {
         if (hello_delivered_) replay_.push_back(entry);
         return;
     }
     if (phase_ != Phase::primary || entry.ring != agreed_.tag.ring) return refuse(Refusal::other_ring);
+    // Everybody sees it, and so everybody drops it at this place in the order.
+    if (const NodeId node = author(entry.body); node.value != 0 && node != entry.sender)
+        return refuse(Refusal::contradictory);
     next_ = agreed_;
     next_outcome_ = next_.apply(entry.body);
     next_entry_ = entry;
