@@ -107,11 +107,24 @@ void Cluster::act_on_members(const Action& a) {
             if (a.b % 2 == 0) later(core::CarrierChanged{"web", true});
             return;
         case Kind::open_fails:
-            m.open_fails_until = now_ + a.span;
+            m.open_fails_until = a.b % 2 == 0 ? now_ + a.span : INT64_MAX;
             return later(core::Requested{{++requests_}, core::ClearFailure{"web"}});
         case Kind::close_fails:
             m.close_fails_until = now_ + a.span;
             return;
+        case Kind::second_pool: {
+            core::PoolConfig config = second_;
+            if (a.b % 4 == 3) config.hash = 8;
+            request(n, core::StartPool{config});
+            return later(core::Requested{{++requests_}, core::StopPool{second_.name}});
+        }
+        case Kind::remove_pool:
+            return request(n, core::RemovePool{second_.name});
+        case Kind::pin:
+            return request(n, core::Pin{"web", a.b % schedule_.slots, id(n)});
+        case Kind::rebalance:
+            return request(n, core::SetRebalance{
+                                  "web", a.b % 2 == 0 ? core::Rebalance::automatic : core::Rebalance::never});
         case Kind::lose:
             return inject(other, core::Lost{id(n)});
         case Kind::leave:
@@ -149,7 +162,8 @@ void Cluster::make_calm() {
     for (std::uint32_t i = 0; i < machines_.size(); ++i) {
         Machine& m = machines_[i];
         m.group = 0;
-        m.open_fails_until = m.close_fails_until = 0;
+        m.close_fails_until = 0;
+        if (m.open_fails_until != INT64_MAX) m.open_fails_until = 0;
     }
     for (std::uint32_t i = 0; i < machines_.size(); ++i) {
         if (machines_[i].lease != lease) {

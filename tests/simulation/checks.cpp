@@ -9,13 +9,6 @@
 
 namespace buoy::simulation {
 
-bool Cluster::passes(std::uint32_t i, std::uint32_t slot) const {
-    const Machine& m = machines_[i];
-    if (!m.powered || local(m, now_) >= m.deadline) return false;
-    return std::ranges::any_of(
-        m.gate, [&](const auto& pool) { return slot < pool.second.size() && pool.second[slot]; });
-}
-
 // Whether both are in one primary configuration, and as far in it.
 bool Cluster::agree(std::uint32_t a, std::uint32_t b) const {
     const auto primary = [&](std::uint32_t i) {
@@ -25,18 +18,20 @@ bool Cluster::agree(std::uint32_t a, std::uint32_t b) const {
 }
 
 void Cluster::check_exclusive(std::uint32_t opener) {
-    for (std::uint32_t s = 0; s < schedule_.slots; ++s)
-        if (passes(opener, s)) check_exclusive(opener, s);
+    for (std::uint32_t s = 0; s < schedule_.slots; ++s) {
+        check_exclusive(opener, false, s);
+        if (second_was_open_) check_exclusive(opener, true, s);
+    }
 }
 
-void Cluster::check_exclusive(std::uint32_t opener, std::uint32_t slot) {
-    if (!passes(opener, slot)) return;
+void Cluster::check_exclusive(std::uint32_t opener, bool second, std::uint32_t slot) {
+    if (!passes(opener, second, slot)) return;
     for (std::uint32_t j = 0; j < machines_.size(); ++j) {
-        if (j == opener || !passes(j, slot)) continue;
+        if (j == opener || !passes(j, second, slot)) continue;
         // Who asks for on_loss=unsafe gets what it says, but never within one agreed state.
         if (schedule_.on_loss == core::OnLoss::unsafe && !agree(j, opener)) continue;
-        breach("slot " + std::to_string(slot) + " is passed by nodes " + std::to_string(j) + " and " +
-               std::to_string(opener));
+        breach("slot " + std::to_string(slot) + (second ? " of the second pool" : "") +
+               " is passed by nodes " + std::to_string(j) + " and " + std::to_string(opener));
     }
 }
 
@@ -154,13 +149,13 @@ void Cluster::check_primary(std::uint32_t i) {
 }
 
 bool Cluster::covered(std::string* why) const {
-    std::uint32_t carriers = 0;
-    for (const Machine& m : machines_) carriers += now_ >= m.no_carrier_until;
-    if (carriers == 0) return true;
+    std::uint32_t able_ones = 0;
+    for (std::uint32_t i = 0; i < machines_.size(); ++i) able_ones += able(i);
+    if (able_ones == 0) return true;
     for (std::uint32_t s = 0; s < schedule_.slots; ++s) {
         std::uint32_t holders = 0;
         for (std::uint32_t i = 0; i < machines_.size(); ++i)
-            holders += passes(i, s) && now_ >= machines_[i].no_carrier_until;
+            holders += passes(i, false, s) && now_ >= machines_[i].no_carrier_until;
         if (holders != 1) {
             *why = "slot " + std::to_string(s) + " has " + std::to_string(holders) + " holders";
             return false;

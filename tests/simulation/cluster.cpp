@@ -15,6 +15,7 @@ using core::Fault;
 Cluster::Cluster(const Schedule& schedule, Recorder recorder)
     : schedule_(schedule), recorder_(std::move(recorder)) {
     pool_ = {"web", 42, schedule_.slots, schedule_.on_loss, schedule_.rebalance};
+    second_ = {"db", 7, schedule_.slots, schedule_.on_loss, schedule_.rebalance};
     calm_at_ = 2 * lease + schedule_.chaos_beats * beat;
     machines_.resize(schedule_.nodes);
     for (std::uint32_t i = 0; i < schedule_.nodes; ++i) {
@@ -199,6 +200,7 @@ void Cluster::step_core(std::uint32_t i, const Event& event) {
     for (std::size_t k = 0; k < effects.size(); ++k) {
         if (recorder_) recorder_(i, at, nullptr, &effects[k]);
         if (const auto* beat = std::get_if<core::SendBeat>(&effects[k])) check_beat(i, beat->beat);
+        if (const auto* open = std::get_if<core::Open>(&effects[k])) asked_to_open(i, *open);
         m.todo.push_back(std::move(effects[k]));
     }
     if (m.core->has_state() && m.core->agreed().tag != m.tag) check_state(i);
@@ -265,47 +267,6 @@ void Cluster::carry_out(std::uint32_t i, core::Effect& effect) {
     } else if (auto* beat = std::get_if<core::SendBeat>(&effect)) {
         send(i, beat->beat);
     }
-}
-
-void Cluster::work_gate(std::uint32_t i) {
-    Machine& m = machines_[i];
-    if (m.gate_orders.empty()) return;
-    const core::Effect effect = std::move(m.gate_orders.front().effect);
-    m.gate_orders.pop_front();
-    core::EffectId done;
-    std::vector<SlotId> failed;
-    if (const auto* close = std::get_if<core::Close>(&effect)) {
-        done = close->id;
-        if (now_ < m.close_fails_until) {
-            failed = close->slots;
-            if (close->everything) failed.push_back({});
-        } else if (close->everything) {
-            m.gate.clear();
-        } else {
-            for (const SlotId s : close->slots) {
-                auto& bits = m.gate[s.pool.value];
-                if (s.index < bits.size()) bits[s.index] = false;
-            }
-        }
-    } else {
-        const auto& open = std::get<core::Open>(effect);
-        done = open.id;
-        outcome_.opens += open.slots.size();
-        for (const SlotId s : open.slots) {
-            if (now_ < m.open_fails_until) {
-                failed.push_back(s);
-                continue;
-            }
-            auto& bits = m.gate[s.pool.value];
-            bits.resize(schedule_.slots, false);
-            bits[s.index] = true;
-            check_exclusive(i, s.index);
-        }
-    }
-    events_.push_back(failed.empty() ? Event(core::EffectDone{done})
-                                     : Event(core::EffectFailed{done, failed, "made to fail"}));
-    at(now_ + between(1000, beat / 50, ++salts_), Tick::request, i,
-       static_cast<std::uint32_t>(events_.size() - 1));
 }
 
 void Cluster::send(std::uint32_t i, const core::Beat& sent) {

@@ -108,6 +108,7 @@ class Cluster {
         std::deque<GateOrder> gate_orders;
         Instant gate_free_at = 0;
         std::map<std::uint32_t, std::vector<bool>> gate;  // by pool id: slots
+        std::map<std::uint32_t, bool> is_second;          // by pool id, as of the last Open of it
         TimePoint deadline;
         Instant no_carrier_until = 0;
         Instant open_fails_until = 0;
@@ -151,6 +152,7 @@ class Cluster {
     void step_core(std::uint32_t i, const core::Event& event);
     void carry_out(std::uint32_t i);
     void carry_out(std::uint32_t i, core::Effect& effect);
+    void asked_to_open(std::uint32_t i, const core::Open& open);
     void work_gate(std::uint32_t i);
     void send(std::uint32_t i, const core::Beat& beat);
     void multicast(std::uint32_t i, core::Event event);
@@ -170,8 +172,8 @@ class Cluster {
     void request(std::uint32_t i, core::Request request);
     void make_calm();
     void end_drains();
-    bool passes(std::uint32_t i, std::uint32_t slot) const;
-    void check_exclusive(std::uint32_t opener, std::uint32_t slot);
+    bool passes(std::uint32_t i, bool second, std::uint32_t slot) const;
+    void check_exclusive(std::uint32_t opener, bool second, std::uint32_t slot);
     bool agree(std::uint32_t a, std::uint32_t b) const;
     void check_exclusive(std::uint32_t opener);
     void check_state(std::uint32_t i);
@@ -180,12 +182,15 @@ class Cluster {
     void check_electorate(std::uint32_t i);
     void check_beat(std::uint32_t i, const core::Beat& beat);
     void check_unmuted(std::uint32_t i);
+    bool able(std::uint32_t i) const;
     bool covered(std::string* why) const;
     void breach(const std::string& what);
 
     Schedule schedule_;
     Recorder recorder_;
     core::PoolConfig pool_;
+    core::PoolConfig second_;       // another one, of as many slots; nobody asks whether they are covered
+    bool second_was_open_ = false;  // ever
     Instant now_ = 0;
     Instant calm_at_ = 0;
     bool over_ = false;

@@ -31,7 +31,8 @@ enum class Kind : std::uint8_t {
     weight,       ///< node a's weight becomes b
     restart_pool,  ///< the pool is stopped on node a and started again after `span`
     carrier,       ///< node a's interface has no carrier for `span`
-    open_fails,    ///< opens fail on node a for `span`; then somebody clears it
+    open_fails,    ///< opens fail on node a for `span`, with an odd b for ever; somebody clears it then, and
+                   ///< later
     close_fails,   ///< closes fail on node a for `span`
     lose,          ///< node b orders a Lost for node a, true or not
     leave,         ///< node a shuts down cleanly; it starts again after `span`
@@ -40,6 +41,11 @@ enum class Kind : std::uint8_t {
     replay,        ///< a Rejoin that node a sent for an earlier outing is ordered once more
     other_lease,   ///< node a's daemon is started again with another lease, and after `span` with the right
                    ///< one
+    second_pool,   ///< another pool is started on node a, one in four times otherwise configured, and stopped
+                   ///< after `span`
+    remove_pool,   ///< that pool is asked to be removed
+    pin,           ///< slot b is pinned to node a
+    rebalance,     ///< the pool's slots move for balance's sake from now on, or with an odd b no more
     count_,
 };
 
