@@ -203,6 +203,7 @@ void Cluster::step_core(std::uint32_t i, const Event& event) {
         if (const auto* open = std::get_if<core::Open>(&effects[k])) asked_to_open(i, *open);
         m.todo.push_back(std::move(effects[k]));
     }
+    if (thorough_) core::Invariants::hold(*m.core);
     if (m.core->has_state() && m.core->agreed().tag != m.tag) check_state(i);
     if (was_out && !m.core->out()) m.rejoined = m.tag;
     if (was_muted && !m.core->muted()) check_unmuted(i);

@@ -27,6 +27,7 @@ struct Options {
     std::uint32_t threads = 1;
     std::uint64_t stop_after = 1;
     bool shrinks = true;
+    bool thorough = false;
     std::string file;
     std::string refresh;
     std::string keep;
@@ -43,6 +44,7 @@ constexpr const char* usage =
     "  --first SEED        the first one's seed (1)\n"
     "  --nodes N[,N...]    sizes of the clusters, 2 to 8 (2 to 7, mostly 3)\n"
     "  --dense yes         several things go wrong in every beat\n"
+    "  --thorough yes      every invariant after every step of every core, half again as slow\n"
     "  --threads N         (1)\n"
     "  --stop-after N      breaches (1)\n"
     "  --shrink no         leave a schedule that breaks as it is\n"
@@ -79,6 +81,8 @@ bool read_option(const std::string& name, const std::string& value, Options& o) 
         o.refresh = value;
     else if (name == "--dense")
         o.mix.dense = value != "no";
+    else if (name == "--thorough")
+        o.thorough = value != "no";
     else if (name == "--journal")
         o.journal = std::stoi(value);
     else if (name == "--fault")
@@ -161,17 +165,17 @@ int run_seeds(const Options& o) {
                 const std::uint64_t seed = next++;
                 if (seed >= end) return;
                 Schedule s = make_schedule(seed, o.mix);
-                const Outcome outcome = run(s, o.fault);
+                const Outcome outcome = run(s, o.fault, o.thorough);
                 steps += outcome.steps;
                 std::int64_t was = slowest;
                 while (outcome.covered_after > was &&
                        !slowest.compare_exchange_weak(was, outcome.covered_after)) {
                 }
                 if (outcome.ok || ++breaches > o.stop_after) continue;
-                if (o.shrinks) s = shrink(s, o.fault);
+                if (o.shrinks) s = shrink(s, o.fault, o.thorough);
                 const std::lock_guard lock(printing);
                 std::printf("seed %llu: ", static_cast<unsigned long long>(seed));
-                print(s, o.shrinks ? run(s, o.fault) : outcome);
+                print(s, o.shrinks ? run(s, o.fault, o.thorough) : outcome);
                 keep(o, seed, s);
             }
         });
@@ -203,7 +207,7 @@ int main(int count, char** words) {
             std::fputs(journal_of(s, o.fault, static_cast<std::uint32_t>(o.journal)).c_str(), stdout);
             return 0;
         }
-        const Outcome outcome = run(s, o.fault);
+        const Outcome outcome = run(s, o.fault, o.thorough);
         std::printf("%s\n", outcome.ok ? "holds" : outcome.breach.c_str());
         return outcome.ok ? 0 : 1;
     }
