@@ -151,11 +151,47 @@ void keep(const Options& o, std::uint64_t seed, const Schedule& s) {
     std::printf("# kept: %s.schedule, and a journal of each node\n", name.c_str());
 }
 
+// What many runs came to.
+class Tally {
+  public:
+    void add(std::uint64_t seed, const Outcome& outcome) {
+        const std::lock_guard lock(adding_);
+        ++schedules_;
+        steps_ += outcome.steps;
+        multicasts_ += outcome.multicasts;
+        opens_ += outcome.opens;
+        if (outcome.ok) covered_.push_back({outcome.covered_after, seed});
+    }
+    void print(std::uint64_t breaches) {
+        const auto each = [&](std::uint64_t sum) {
+            return static_cast<double>(sum) / static_cast<double>(std::max<std::uint64_t>(1, schedules_));
+        };
+        std::printf(
+            "schedules=%llu breaches=%llu steps=%llu; each: %.0f messages in order, %.1f slots opened\n",
+            static_cast<unsigned long long>(schedules_), static_cast<unsigned long long>(breaches),
+            static_cast<unsigned long long>(steps_), each(multicasts_), each(opens_));
+        if (covered_.empty()) return;
+        std::ranges::sort(covered_);
+        const auto ms = [&](std::size_t k) { return static_cast<long long>(covered_[k].first / 1'000'000); };
+        const std::size_t last = covered_.size() - 1;
+        std::printf("covered after calm: median %lld ms, 99 %% %lld ms, slowest %lld ms (seed %llu)\n",
+                    ms(last / 2), ms(last - last / 100), ms(last),
+                    static_cast<unsigned long long>(covered_[last].second));
+    }
+
+  private:
+    std::mutex adding_;
+    std::uint64_t schedules_ = 0;
+    std::uint64_t steps_ = 0;
+    std::uint64_t multicasts_ = 0;
+    std::uint64_t opens_ = 0;
+    std::vector<std::pair<Instant, std::uint64_t>> covered_;
+};
+
 int run_seeds(const Options& o) {
     std::atomic<std::uint64_t> next{o.first};
     std::atomic<std::uint64_t> breaches{0};
-    std::atomic<std::uint64_t> steps{0};
-    std::atomic<std::int64_t> slowest{0};
+    Tally tally;
     std::mutex printing;
     std::vector<std::thread> threads;
     const std::uint64_t end = o.first + o.seeds;
@@ -166,11 +202,7 @@ int run_seeds(const Options& o) {
                 if (seed >= end) return;
                 Schedule s = make_schedule(seed, o.mix);
                 const Outcome outcome = run(s, o.fault, o.thorough);
-                steps += outcome.steps;
-                std::int64_t was = slowest;
-                while (outcome.covered_after > was &&
-                       !slowest.compare_exchange_weak(was, outcome.covered_after)) {
-                }
+                tally.add(seed, outcome);
                 if (outcome.ok || ++breaches > o.stop_after) continue;
                 if (o.shrinks) s = shrink(s, o.fault, o.thorough);
                 const std::lock_guard lock(printing);
@@ -180,10 +212,7 @@ int run_seeds(const Options& o) {
             }
         });
     for (std::thread& t : threads) t.join();
-    std::printf("schedules=%llu breaches=%llu steps=%llu slowest cover after calm=%lld ms\n",
-                static_cast<unsigned long long>(std::min(next.load(), end) - o.first),
-                static_cast<unsigned long long>(breaches.load()),
-                static_cast<unsigned long long>(steps.load()), static_cast<long long>(slowest / 1'000'000));
+    tally.print(breaches);
     return breaches != 0;
 }
 
