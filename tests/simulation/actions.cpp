@@ -129,6 +129,7 @@ void Cluster::act_on_members(const Action& a) {
             return inject(other, core::Lost{id(n)});
         case Kind::leave:
             // As a service manager does: the daemon is asked to go, ends, and is started again later.
+            m.is_leaving = true;
             request(n, core::Shutdown{});
             return at(now_ + a.span, Tick::start, n, 1);
         case Kind::other_lease:
@@ -163,12 +164,16 @@ void Cluster::make_calm() {
         Machine& m = machines_[i];
         m.group = 0;
         m.close_fails_until = 0;
+        m.stall_before = UINT32_MAX;
+        // Who is paused still may sleep on; only then is there calm.
+        all_awake_at_ = std::max(all_awake_at_, m.busy_until);
         if (m.open_fails_until != INT64_MAX) m.open_fails_until = 0;
     }
     for (std::uint32_t i = 0; i < machines_.size(); ++i) {
-        if (machines_[i].lease != lease) {
+        if (machines_[i].lease != lease || machines_[i].is_leaving) {
             die(i, false);
             machines_[i].lease = lease;
+            machines_[i].is_leaving = false;
         }
         start(i);
         request(i, core::ClearFailure{"web"});

@@ -125,12 +125,15 @@ void Cluster::carry_on(const Happening& h) {
         case Tick::reform:
             return reform(h.arg != 0);
         case Tick::start:
+            // Once things are calm everybody has been started anew who had to.
+            if (h.arg != 0 && calm()) return;
             if (h.arg == 2) {
                 die(h.node, false);
                 machines_[h.node].lease = lease;
                 return start(h.node);
             }
             if (h.arg == 1) {
+                machines_[h.node].is_leaving = false;
                 die(h.node, false);
                 return at(now_ + lease / 4, Tick::start, h.node);
             }
@@ -155,7 +158,7 @@ void Cluster::carry_on(const Happening& h) {
             std::string why;
             if (covered(&why)) {
                 all_covered_ = true;
-                outcome_.covered_after = now_ - calm_at_;
+                outcome_.covered_after = std::max<Instant>(0, now_ - std::max(calm_at_, all_awake_at_));
                 over_ = true;
             } else {
                 end_drains();

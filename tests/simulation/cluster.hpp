@@ -23,7 +23,7 @@ struct Outcome {
     bool ok = true;
     std::string breach;  ///< what was broken, when, by whom
     Instant breach_at = 0;
-    Instant covered_after = 0;  ///< after things had become calm, until every slot was covered
+    Instant covered_after = 0;  ///< since things had become calm and the last pause was over
     std::uint64_t steps = 0;
     std::uint64_t multicasts = 0;
     std::uint64_t beats = 0;
@@ -96,6 +96,7 @@ class Cluster {
         bool powered = true;
         bool alive = false;  // the daemon
         bool ghost = false;
+        bool is_leaving = false;    // asked to shut down, and started again later
         bool must_see_all = false;  // votequorum's wait_for_all, after a boot
         std::uint32_t epoch = 0;
         std::uint64_t incarnation = 0;
@@ -195,6 +196,7 @@ class Cluster {
     bool second_was_open_ = false;  // ever
     Instant now_ = 0;
     Instant calm_at_ = 0;
+    Instant all_awake_at_ = 0;  // as known when things became calm
     bool over_ = false;
     bool thorough_ = false;
     bool all_covered_ = false;
