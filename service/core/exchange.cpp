@@ -82,6 +82,12 @@ std::size_t Exchange::expected() const {
     return most;
 }
 
+bool Exchange::takes_part(NodeId node) const {
+    // Without its rule a stale snapshot begins a configuration that nobody has decided on.
+    if (fault(Fault::stale_snapshot) && !decision_) return true;
+    return decision_ && contains(decision_->members, node);
+}
+
 std::vector<OtherLease> Exchange::other_leases(Duration lease) const {
     std::vector<OtherLease> out;
     for (const NodeId node : members())
@@ -184,7 +190,8 @@ const std::optional<Decision>& Exchange::decide() {
         // Who takes over a state that others still hold back with has to hold back as well.
         d.hold = d.hold || (h.holding && !fault(Fault::hold));
         d.hold_lease = std::max(d.hold_lease, h.lease);
-        if (!fault(Fault::short_hold)) d.hold_lease = std::max(d.hold_lease, std::min(h.longest_lease, max_lease));
+        if (!fault(Fault::short_hold))
+            d.hold_lease = std::max(d.hold_lease, std::min(h.longest_lease, max_lease));
     }
     const Hello* newest = newest_of(d.members);
     decision_ = newest == nullptr ? cold_start(std::move(d)) : go_on(std::move(d), *newest);

@@ -53,6 +53,8 @@ class Exchange {
     /// Decides when every member's Hello is in and the configuration is primary. Once made a decision stays.
     [[nodiscard]] const std::optional<Decision>& decide();
     [[nodiscard]] const std::optional<Decision>& decision() const { return decision_; }
+    /// Whether the configuration was decided to be primary, and with this node.
+    [[nodiscard]] bool takes_part(NodeId node) const;
     /// Every member has said Hello, and still the configuration is not primary.
     [[nodiscard]] bool complete_without_primary() const { return complete() && !decision_; }
     /// Members that have said to have another lease than this one.

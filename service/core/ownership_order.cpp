@@ -82,15 +82,16 @@ void Ownership::process(const Hello& hello) {
     // from exactly this place in the order.
     if (std::ranges::find(resyncing_, hello.sender) == resyncing_.end()) resyncing_.push_back(hello.sender);
     NodeId lowest = settings_.self;
-    for (const NodeId node : exchange_.decision()->members)
-        if (std::ranges::find(resyncing_, node) == resyncing_.end()) lowest = std::min(lowest, node);
+    for (const NodeId node : exchange_.members())
+        if (exchange_.takes_part(node) && std::ranges::find(resyncing_, node) == resyncing_.end())
+            lowest = std::min(lowest, node);
     if (lowest == settings_.self) send_snapshot(agreed_, hello.sender, now_ < hold_until_);
 }
 
 void Ownership::decide() {
     const auto& decision = exchange_.decide();
     status_due_ = true;
-    if (!decision || std::ranges::find(decision->members, settings_.self) == decision->members.end()) return;
+    if (!decision || !exchange_.takes_part(settings_.self)) return;
     const auto begun = [&](AgreedState base) {
         base.begin(decision->ring, decision->members, decision->silent);
         return base;
@@ -129,7 +130,7 @@ void Ownership::process(const Snapshot& snapshot) {
     if (phase_ != Phase::exchanging || !decision || !decision->snapshot ||
         decision->keeper != snapshot.sender || snapshot.state.tag != Tag{decision->ring, 0})
         return refuse(Refusal::contradictory);
-    if (std::ranges::find(decision->members, settings_.self) == decision->members.end()) return;
+    if (!exchange_.takes_part(settings_.self)) return;
     const Duration hold_lease = decision->hold ? decision->hold_lease : Duration{};
     if (has_state_ && !decision->cold && agreed_.tag == decision->newest && hash_ == decision->hash) {
         AgreedState base = agreed_;
@@ -175,7 +176,8 @@ void Ownership::process(const Entry& entry) {
         return;
     }
     if (phase_ != Phase::primary || entry.ring != agreed_.tag.ring) return refuse(Refusal::other_ring);
-    // Everybody sees it, and so everybody drops it at this place in the order.
+    // Everybody sees it and has made the same decision, and so everybody drops it at this place in the order.
+    if (!exchange_.takes_part(entry.sender)) return refuse(Refusal::stranger);
     if (const NodeId node = author(entry.body); node.value != 0 && node != entry.sender)
         return refuse(Refusal::contradictory);
     next_ = agreed_;

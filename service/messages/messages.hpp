@@ -20,7 +20,7 @@ inline constexpr std::uint32_t minor_version = 0;
 inline constexpr std::size_t max_message = std::size_t{1} << 20;
 inline constexpr std::size_t max_beat = 1400;  ///< fits an Ethernet frame
 inline constexpr std::size_t part_size = 768 * 1024;
-inline constexpr std::size_t max_parts = 64;
+inline constexpr std::size_t max_parts = 8;  ///< the largest state of this version has two
 
 /// The bytes of a message, in the order in which they have to be sent: one, or the parts of a snapshot.
 std::vector<std::string> encode(const core::Message& message, std::uint64_t cluster);

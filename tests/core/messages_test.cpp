@@ -63,6 +63,32 @@ TEST(messages, snapshot_of_64_pools_and_16384_slots_is_below_1_mib) {
     EXPECT_TRUE(std::get<Snapshot>(back) == snapshot);
 }
 
+// Everything at its limit: 32 members, long names, parameters, pins and weights, every list changed late.
+TEST(messages, largest_state_is_sent_in_two_parts) {
+    AgreedState state = large_state(32);
+    state.tag.entries = 0xffffffff;
+    for (std::size_t p = 0; p < state.pools.size(); ++p) {
+        Pool& pool = state.pools[p];
+        pool.config.name = std::string(max_name - 2, 'p') + std::to_string(10 + p);
+        pool.config.parameters = std::string(max_parameters, 'x');
+        for (std::uint32_t s = 0; s < pool.config.slots; ++s) {
+            pool.pins.push_back({s, {0xffffffff}});
+            pool.changed[s] = 0xffffffff;
+        }
+        for (std::uint32_t i = 1; i <= max_nodes; ++i) pool.weights.push_back({{0xffffff00 + i}, max_weight});
+    }
+    ASSERT_EQ(state.unsound(), nullptr) << state.unsound();
+    const Snapshot snapshot = snapshot_of(std::move(state));
+    const auto parts = messages::encode(snapshot, cluster);
+    EXPECT_EQ(parts.size(), 2U);
+    for (const auto& part : parts) EXPECT_LE(part.size(), messages::max_message);
+    Decoder decoder(cluster);
+    EXPECT_TRUE(std::holds_alternative<Decoder::NotYet>(decoder.decode(parts[0], node)));
+    const auto back = decoder.decode(parts.back(), node);
+    ASSERT_TRUE(std::holds_alternative<Snapshot>(back));
+    EXPECT_TRUE(std::get<Snapshot>(back) == snapshot);
+}
+
 TEST(messages, snapshot_in_parts_comes_together_in_order_only) {
     Snapshot snapshot = snapshot_of(large_state(4));
     snapshot.state.unknown =

@@ -129,6 +129,10 @@ TEST_F(refusals, echo_of_a_beat_that_was_never_made_gives_no_lease) {
     EXPECT_LE(node.deadline(), now);
 }
 
+TEST_F(refusals, entry_of_somebody_who_takes_no_part) {
+    expect_refused(EntryDelivered{entry(9, Drain{{2}, true})}, Refusal::stranger);
+}
+
 TEST_F(refusals, entry_of_another_ring) {
     Entry other = entry(2, Drain{{2}, true});
     ++other.ring.change;

@@ -30,6 +30,24 @@ std::uint64_t opened_after(const Schedule& s) {
 
 }  // namespace
 
+TEST(calm, a_change_costs_every_node_a_handful_of_messages) {
+    Schedule nothing = one_action(5, 10, Kind::move, 1, 0, 2 * lease);
+    nothing.actions.clear();
+    const Outcome before = Cluster(nothing).run();
+    ASSERT_TRUE(before.ok) << before.breach;
+    // What begins and makes calm: a Hello, a Rejoin and one for the pool for each node, the snapshot,
+    // CountLeases.
+    EXPECT_LE(before.multicasts, 5U * 6);
+    for (const Kind kind :
+         {Kind::move, Kind::crash, Kind::power_off, Kind::drain, Kind::configure, Kind::restart_pool}) {
+        const std::uint32_t who = kind == Kind::configure ? 3 : 1;
+        const Outcome after = Cluster(one_action(5, 10, kind, who, 0, 2 * lease)).run();
+        ASSERT_TRUE(after.ok) << after.breach;
+        // Most cost two changes: what goes comes back.
+        EXPECT_LE(after.multicasts, before.multicasts + std::uint64_t{2} * 5 * 2) << static_cast<int>(kind);
+    }
+}
+
 TEST(calm, messages_do_not_grow_with_slots) {
     for (const Kind kind : {Kind::move, Kind::crash, Kind::power_off, Kind::drain, Kind::configure}) {
         const Outcome few =
