@@ -50,6 +50,13 @@ TEST_P(bites, same_schedule_holds_with_the_rule) {
     EXPECT_TRUE(outcome.ok) << outcome.breach;
 }
 
+TEST_P(bites, rule_is_in_the_documented_table) {
+    std::ifstream in(BUOY_OWNERSHIP_DOC);
+    std::stringstream text;
+    text << in.rdbuf();
+    EXPECT_NE(text.str().find("\n| `" + std::string(name_of(fault())) + "` |"), std::string::npos);
+}
+
 INSTANTIATE_TEST_SUITE_P(every, bites, testing::Range(1, static_cast<int>(core::Fault::count_)),
                          [](const auto& info) {
                              std::string name = name_of(static_cast<core::Fault>(info.param));
