@@ -14,9 +14,11 @@ from lab.waiting import wait_until
 
 # "plain": three nodes without Corosync and Pacemaker, so that nothing but the measured runs there.
 # "cluster": the whole stack, with a token time-out as low as one dares in production.
+# "stock": the whole stack with Corosync's own timers.
 LABS = {
     "plain": Settings(nodes=3, pacemaker=False),
     "cluster": Settings(nodes=3, token_ms=1000),
+    "stock": Settings(nodes=3, stock_timers=True),
 }
 
 
@@ -27,13 +29,16 @@ class Context:
     kind: str
     rounds: int
     progress: Callable[[str], None]
+    # For what takes long to show: take as long as was promised.
+    long: bool = False
 
     @contextmanager
-    def lab(self) -> Iterator[Cluster]:
-        """A fresh lab that goes with the block; on entry its nodes are up."""
+    def lab(self, kind: str = "") -> Iterator[Cluster]:
+        """A fresh lab that goes with the block, of another kind if told so; on entry its nodes are up."""
         self.progress("booting")
-        with temporary("bench", LABS[self.kind]) as cluster:
-            if LABS[self.kind].pacemaker:
+        settings = LABS[kind or self.kind]
+        with temporary("bench", settings) as cluster:
+            if settings.pacemaker:
                 cluster.wait_online()
             nodes = cluster.nodes()
             wait_until("the nodes to boot", lambda: all(node.booted() for node in nodes), 30)

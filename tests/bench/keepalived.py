@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""keepalived where it does the same thing: one address, given up on request or lost with its node."""
+"""keepalived where it does the same thing: addresses given up on request or lost with their node."""
 
 from __future__ import annotations
 
 from typing import Callable
 
 from bench.context import Context
+from bench.gaps import PREFIX, Look, Tally, addresses, reach
 from bench.model import KEEPALIVED, Outcome, Series
-from bench.moves import PLANNED, closed_gap_ms
+from bench.moves import PLANNED
 from bench.power_off import LOSS
 from bench.vrrp import Vrrp
 from lab.cluster import Cluster
-from lab.probe import now_ms
-from lab.waiting import wait_until
+from lab.errors import LabError
+from lab.sweep import Holders, Sweep
 
 INTERVAL_MS = 1.0
+ADDRESS = "10.77.0.60"
 ADVERTS_S = (0.01, 1.0)
 CAUTION = (
     "keepalived has no quorum and no fencing: nothing keeps two nodes from holding the address at "
@@ -22,55 +24,74 @@ CAUTION = (
 )
 
 
-class Tally:
-    """The gaps of one way of losing the address, and what a cluster would have prevented."""
-
-    def __init__(self) -> None:
-        self.gaps_ms: list[float] = []
-        self.answered_twice = 0
-
-    def measure(self, vrrp: Vrrp, lose: Callable[[str], None]) -> None:
-        """Take the address from its master, with the client asking; whole again on return."""
-        with vrrp.probe(INTERVAL_MS) as probe:
-            victim = vrrp.master(probe)
-            began_ms = now_ms()
-            lose(victim)
-
-            def taken_over() -> bool:
-                return probe.wait_answer().hosts[0] != victim
-
-            wait_until(f"another node than {victim} to answer", taken_over, 60, 0)
-            report = probe.stop()
-        vrrp.restart(victim)
-        self.gaps_ms.append(closed_gap_ms(report, began_ms))
-        self.answered_twice += len(report.answered_twice())
+def master(held: Holders) -> str:
+    """Who answers the client for everything."""
+    hosts = set(held.values())
+    if len(hosts) != 1:
+        raise LabError(f"keepalived's addresses are answered by {' and '.join(sorted(hosts))}")
+    return hosts.pop()
 
 
-def _measure(context: Context, cluster: Cluster, advert_s: float) -> Outcome:
-    vrrp = Vrrp(cluster, advert_s)
+def lose(tally: Tally, cluster: Cluster, vrrp: Vrrp, look: Look, how: Callable[[str], None]) -> None:
+    """Take the addresses from their master, with the client asking; whole again on return."""
+    victim = ""
+
+    def act(sweep: Sweep, held: Holders) -> str:
+        nonlocal victim
+        victim = master(held)
+        how(victim)
+        return victim
+
+    tally.measure(cluster, look, act)
+    vrrp.restart(victim)
+
+
+def peer_name(advert_s: float) -> str:
+    """As tables and pictures call it."""
+    return f"{KEEPALIVED}, {advert_s * 1000:g} ms adverts"
+
+
+def series_of(
+    cluster: Cluster, vrrp: Vrrp, look: Look, how: Callable[[str], None], rounds: int, scenario: str, name: str,
+    progress: Callable[[str], None],
+) -> Outcome:  # fmt: skip
+    """So many rounds of one way of losing the addresses."""
+    tally = Tally([])
+    for number in range(rounds):
+        progress(f"{name} {number + 1}/{rounds}")
+        lose(tally, cluster, vrrp, look, how)
+    outcome = Outcome([Series("keepalived", scenario, name, "ms", tally.gaps_ms, gap=True)])
+    if tally.overlaps:
+        outcome.notes.append(f"{name}, {scenario}: {tally.overlaps} times two nodes answered at a time.")
+    return outcome
+
+
+def many(
+    context: Context, cluster: Cluster, count: int, advert_s: float, how: str, rounds: int, scenario: str
+) -> Outcome:
+    """keepalived with so many addresses on the plain nodes of a lab; `how` is "stop" or "power-off"."""
+    reach(cluster)
+    vrrp = Vrrp(cluster, advert_s, addresses(count), PREFIX)
     vrrp.start_all()
-    outcome = Outcome()
-    kinds = (
-        (PLANNED, vrrp.stop, context.rounds),
-        (LOSS, cluster.power_off, max(1, context.rounds // 2)),
+    act = vrrp.stop if how == "stop" else cluster.power_off
+    outcome = series_of(
+        cluster, vrrp, Look.at(count), act, rounds, scenario, peer_name(advert_s), context.progress
     )
-    for scenario, lose, rounds in kinds:
-        tally, peer = Tally(), f"{KEEPALIVED}, {advert_s * 1000:g} ms adverts"
-        for number in range(rounds):
-            context.progress(f"{advert_s * 1000:g} ms adverts {number + 1}/{rounds}")
-            tally.measure(vrrp, lose)
-        outcome.series.append(Series("keepalived", scenario, peer, "ms", tally.gaps_ms, gap=True))
-        if tally.answered_twice:
-            outcome.notes.append(
-                f"{peer}: {tally.answered_twice} requests were answered by two nodes."
-            )
+    vrrp.stop_all()
     return outcome
 
 
 def run(context: Context) -> Outcome:
-    """With the shortest adverts there are, and with the usual ones."""
+    """One address, with the shortest adverts there are, and with the usual ones."""
     outcome = Outcome(notes=[CAUTION])
+    look = Look([ADDRESS], INTERVAL_MS)
     for advert_s in ADVERTS_S:
         with context.lab() as cluster:
-            outcome.add(_measure(context, cluster, advert_s))
+            vrrp = Vrrp(cluster, advert_s, [ADDRESS])
+            vrrp.start_all()
+            for scenario, how, rounds in (
+                (PLANNED, vrrp.stop, context.rounds),
+                (LOSS, cluster.power_off, max(1, context.rounds // 2)),
+            ):
+                outcome.add(series_of(cluster, vrrp, look, how, rounds, scenario, peer_name(advert_s), context.progress))  # fmt: skip
     return outcome

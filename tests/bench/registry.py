@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from bench import core, first_answer, keepalived, many, monitor, moves, power_off
+from bench import core, first_answer, keepalived, many, monitor, moves
+from bench import pool_crash, pool_idle, pool_moves, power_off
 from bench.model import Bench
 
 # Run, printed and drawn in this order.
@@ -15,6 +16,11 @@ BENCHES = (
     Bench("move", "the gap of a planned move under Pacemaker", "cluster", 11, moves.run),
     Bench("power-off", "the gap of a power-off with fencing", "cluster", 5, power_off.run),
     Bench("keepalived", "keepalived's gaps: planned stop, power-off", "plain", 11, keepalived.run),
+    Bench("pool-move", "planned moves of 1, 100, 1000 addresses of a pool", "cluster", 5, pool_moves.run),
+    Bench("pool-crash", "the node of 1, 100, 1000 addresses loses its power", "stock", 3, pool_crash.run),
+    Bench("pool-fast", "the same with leases of 25 ms, beside keepalived", "stock", 3, pool_crash.run_fast),
+    Bench("pool-busy", "no node is condemned while both cores are busy", "stock", 1, pool_idle.run_busy),
+    Bench("pool-idle", "what an idle daemon with 1000 addresses takes", "stock", 1, pool_idle.run),
 )
 
 

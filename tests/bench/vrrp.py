@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""keepalived on the plain nodes of a lab, one VRRP instance with one address."""
+"""keepalived on the plain nodes of a lab, one VRRP instance with all addresses."""
 
 from __future__ import annotations
 
 import json
 from pathlib import PurePosixPath
 
-from lab.client import Client
 from lab.cluster import Cluster
 from lab.commands import ip
-from lab.errors import LabError
-from lab.probe import Probe
 from lab.waiting import wait_until
 
-ADDRESS = "10.77.0.60"
 PID_FILE = "/run/keepalived.pid"
 CONFIG = "etc/keepalived/keepalived.conf"
 VRRP_GROUP = "224.0.0.18"
@@ -34,24 +30,37 @@ vrrp_instance vip {{
     priority {priority}
     advert_int {advert_s:g}
     virtual_ipaddress {{
-        {address}/24
+        {first}/{prefix}
+    }}
+    virtual_ipaddress_excluded {{
+{others}
     }}
 }}
 """
 
 
 class Vrrp:
-    """Three nodes that elect a master; none takes the address back when it returns."""
+    """Three nodes that elect a master; none takes the addresses back when it returns."""
 
-    def __init__(self, cluster: Cluster, advert_s: float) -> None:
+    def __init__(self, cluster: Cluster, advert_s: float, addresses: list[str], prefix: int = 24) -> None:
         self._cluster = cluster
         self._advert_s = advert_s
+        self._addresses, self._prefix = addresses, prefix
 
     def start_all(self) -> None:
-        """Configure and start every node."""
+        """Configure and start every node; the first is the master, with all addresses, before there are more."""
+        first = next(iter(PRIORITIES))
         for node in PRIORITIES:
             self._configure(node)
             self.start(node)
+            if node == first:
+                wait_until(f"keepalived on {node} to be master", lambda: self._holds_all(first), 20, 0.05)
+
+    def stop_all(self) -> None:
+        """Stop every node and wait until all have ended."""
+        for node in reversed(PRIORITIES):
+            self.stop(node)
+            self.wait_stopped(node)
 
     def start(self, node: str) -> None:
         """Start one and wait until it hears the others."""
@@ -60,7 +69,7 @@ class Vrrp:
         wait_until(f"keepalived on {node}", lambda: self._listens(node), 20, 0.02)
 
     def stop(self, node: str) -> None:
-        """Ask one to end: it gives up the address and says so to the others."""
+        """Ask one to end: it gives up the addresses and says so to the others."""
         self._cluster.run(node, ["sh", "-c", f"kill -TERM $(cat {PID_FILE})"])
 
     def wait_stopped(self, node: str) -> None:
@@ -78,24 +87,23 @@ class Vrrp:
             self.wait_stopped(node)
         self.start(node)
 
-    def master(self, probe: Probe) -> str:
-        """Who answers the client."""
-        hosts = probe.wait_answer().hosts
-        if len(set(hosts)) != 1:
-            raise LabError(f"{ADDRESS} is answered by {' and '.join(hosts)} at once")
-        return hosts[0]
-
-    def probe(self, interval_ms: float) -> Probe:
-        """The client's view of the address."""
-        return Client(self._cluster).probe(ADDRESS, interval_ms)
-
     def _configure(self, node: str) -> None:
+        first, *others = self._addresses
         text = CONFIGURATION.format(
-            node=node, priority=PRIORITIES[node], advert_s=self._advert_s, address=ADDRESS
-        )
+            node=node, priority=PRIORITIES[node], advert_s=self._advert_s,
+            first=first, prefix=self._prefix,
+            # More than a few do not fit in an advert; keepalived wants them named apart.
+            others="\n".join(f"        {address}/{self._prefix}" for address in others),
+        )  # fmt: skip
         target = PurePosixPath("/") / CONFIG
         write = f"mkdir -p {target.parent} && cat >{target} && chmod 644 {target}"
         self._cluster.node(node).run(["sh", "-c", write], stdin=text)
+
+    def _holds_all(self, node: str) -> bool:
+        netns = self._cluster.switch.netns_of(node)
+        shown = json.loads(ip("-json", "address", "show", "dev", "eth0", netns=netns))
+        held = {info["local"] for link in shown for info in link["addr_info"]}
+        return held >= set(self._addresses)
 
     def _listens(self, node: str) -> bool:
         netns = self._cluster.switch.netns_of(node)

@@ -109,17 +109,12 @@ class Loss(FloatingTest):
         self.assertEqual(mac_of(target), self.client.neighbour(IP4))
         return target
 
-    def fencings(self, node: str, verdict: str) -> list[float]:
-        """When the power switch was asked to switch a node off, with what result."""
-        log = (self.cluster.state.path / "watcher.log").read_text().splitlines()
-        return [float(line.split()[0]) for line in log if f": off {node}: {verdict}" in line]
-
     def test_power_off_is_fenced_and_taken_over(self) -> None:
         node, probe = self.start()
-        known = len(self.fencings(node, "ok"))
+        known = len(self.cluster.fencings(node))
         self.cluster.power_off(node)
         target = self.taken_over(node, probe)
-        fenced_s = self.fencings(node, "ok")[known]
+        fenced_s = self.cluster.fencings(node)[known]
         first = next(turn for turn in probe.stop().turns() if turn.host == target)
         self.assertGreater(first.since_ms, fenced_s * 1000, "answered before fencing was done")
         self.cluster.power_on(node)
@@ -129,9 +124,9 @@ class Loss(FloatingTest):
     def test_without_fencing_nobody_takes_over(self) -> None:
         node, probe = self.start()
         self.cluster.set_fencing("fail")
-        known = len(self.fencings(node, "failed"))
+        known = len(self.cluster.fencings(node, "failed"))
         self.cluster.power_off(node)
-        wait_until("two attempts to fence", lambda: len(self.fencings(node, "failed")) >= known + 2, 60)
+        wait_until("two attempts to fence", lambda: len(self.cluster.fencings(node, "failed")) >= known + 2, 60)
         self.assertEqual([], [turn for turn in probe.report().turns() if turn.host != node])
         self.assertEqual([], self.holders(IP4))
         self.cluster.set_fencing("work")

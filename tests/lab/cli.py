@@ -134,9 +134,8 @@ def probe(options: argparse.Namespace) -> int:
 
 def demo(options: argparse.Namespace) -> int:
     """The demonstration, from nothing to nothing."""
-    from lab.demo import Demo
     set_up()
-    return Demo(options.agent).run()
+    return Demo(options.agent).run([options.act] if options.act else [1, 2])
 
 
 def test(options: argparse.Namespace) -> int:
@@ -198,12 +197,13 @@ class Commands:
 
     def _whole_runs(self) -> None:
         self._add("setup", set_up_only, "install missing packages and build; the others do it by themselves", named=False)
-        shown = self._add("demo", demo, "a floating address is moved, put in standby, crashed and fenced; half a minute", named=False)
+        shown = self._add("demo", demo, "a floating address, then a pool of thirty, through moves, standby and power-offs; a minute", named=False)
         shown.add_argument("--agent", default="ocf:buoy:address", help="another agent to compare with, for example ocf:heartbeat:IPaddr2")
+        shown.add_argument("--act", type=int, choices=(1, 2), help="one address (1) or the pool (2) only")
         tested = self._add("test", test, "run every test; the last line is the total", named=False)
         tested.add_argument("--only", nargs="+", default=[], metavar="STEP", help="these steps only, for example: unit cluster")
         tested.add_argument("--match", default="", metavar="TEXT", help="tests whose name contains this only")
-        measured = self._add("bench", bench, "measure Buoy against IPaddr2 and keepalived; some ten minutes, on an idle machine", named=False)
+        measured = self._add("bench", bench, "measure Buoy against IPaddr2 and keepalived; some twenty minutes, on an idle machine", named=False)
         add_bench_arguments(measured)
         self._simulation()
 

@@ -180,6 +180,11 @@ class Cluster:
         with self.state.locked():
             self.state.write("fencing.json", asdict(Fencing(mode, delay_s)))
 
+    def fencings(self, name: str, verdict: str = "ok") -> list[float]:
+        """When the power switch was asked to switch a node off, with what result; by the monotonic clock, in s."""
+        log = (self.state.path / "watcher.log").read_text().splitlines()
+        return [float(line.split()[0]) for line in log if f": off {name}: {verdict}" in line]
+
     # Inside
 
     def run(

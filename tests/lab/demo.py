@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./lab demo: the life of a floating address in a minute, as its client sees it."""
+"""./lab demo: the life of a floating address, then of a pool of thirty, as their client sees it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Callable
 
 from lab.client import Client
 from lab.cluster import Cluster, temporary
+from lab.demo_pool import PoolDemo
 from lab.probe import Probe, Report, Request, now_ms
 from lab.probe_report import summary
 from lab.settings import Settings
@@ -23,22 +24,32 @@ class Demo:
         self._agent = agent
         self._start_ms = now_ms()
 
-    def run(self) -> int:
+    def run(self, acts: list[int]) -> int:
         """Bring a lab up, show it all, leave nothing."""
         print("Booting three nodes with Corosync, Pacemaker and fencing, and a client ...", flush=True)
+        exclusive = True
         with temporary("demo", Settings(nodes=3)) as cluster:
             cluster.wait_online()
-            self._show_cluster(cluster, "before")
-            print(f"The client asks {ADDRESS} every {INTERVAL_MS:g} ms from here on.\n")
-            print(f"{'time':>8}  {'what was done':<46} {'who answers now':<24} client saw nothing for")
-            self._start_ms = now_ms()
-            with Client(cluster).probe(ADDRESS, INTERVAL_MS) as probe:
-                self._life(cluster, probe)
-                report = probe.stop()
-            self._show_cluster(cluster, "after")
-            exclusive = self._sum_up(report)
+            if 1 in acts:
+                exclusive = self._one_address(cluster)
+            if 2 in acts:
+                print("\nSecond act: a pool.\n")
+                exclusive = PoolDemo(cluster).run() and exclusive
         print("Everything the demo made has been removed.")
         return 0 if exclusive else 1
+
+    def _one_address(self, cluster: Cluster) -> bool:
+        """The first act; false if a request was answered twice."""
+        self._show_cluster(cluster, "before")
+        print(f"The client asks {ADDRESS} every {INTERVAL_MS:g} ms from here on.\n")
+        print(f"{'time':>8}  {'what was done':<46} {'who answers now':<24} client saw nothing for")
+        self._start_ms = now_ms()
+        with Client(cluster).probe(ADDRESS, INTERVAL_MS) as probe:
+            self._life(cluster, probe)
+            report = probe.stop()
+        self._show_cluster(cluster, "after")
+        cluster.pcs("resource", "delete", "vip")
+        return self._sum_up(report)
 
     def _life(self, cluster: Cluster, probe: Probe) -> None:
         names = cluster.node_names()

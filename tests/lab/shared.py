@@ -18,15 +18,18 @@ from lab.processes import in_namespace
 from lab.settings import Settings
 
 LOGS = ROOT / "build" / "test-logs"
+THREE_NODES = Settings(nodes=3)
 _current: Cluster | None = None
 
 
-def cluster() -> Cluster:
-    """The shared lab of three nodes, made by the first test that asks for it."""
+def cluster(settings: Settings = THREE_NODES) -> Cluster:
+    """The shared lab, made by the first test that asks for one of its kind; there is one at a time."""
     global _current
+    if _current is not None and _current.settings() != settings:
+        take_down()
     if _current is None:
         _current = Cluster(f"test-{os.getpid()}")
-        _current.build(Settings(nodes=3))
+        _current.build(settings)
         _current.wait_online()
     return _current
 
@@ -49,43 +52,63 @@ def keep_logs(test: str) -> Path | None:
     watcher = _current.state.path / "watcher.log"
     shutil.copy(watcher, folder)
     for node in _current.nodes():
-        for log in (node.console, *node.disk.glob("upper/var/log/*/*.log")):
+        logs = [*node.disk.glob("upper/var/log/*/*.log"), *node.disk.glob("upper/var/lib/buoy/journal*")]
+        for log in (node.console, *logs):
             if log.is_file():
                 shutil.copy(log, folder / f"{node.name}-{log.name}")
     return folder
 
 
-def put_right(lab: Cluster) -> None:
-    """Undo whatever a test did: power, cables, fencing, resources, constraints, standby."""
+def put_right(lab: Cluster, keep: frozenset[str] = frozenset()) -> None:
+    """Undo whatever a test did: power, cables, fencing, constraints, standby, resources but some."""
     lab.set_fencing("work")
     lab.heal()
     for node in lab.nodes():
         for network in ("lan", "ring"):
             lab.set_link(node.name, True, network)
         init = node.init()
-        if init is None:
-            lab.power_off(node.name)
-            lab.power_on(node.name)
-        elif any(p.stopped() for p in in_namespace("pid", f"/proc/{init.pid}/ns/pid")):
+        if init and any(p.stopped() for p in in_namespace("pid", f"/proc/{init.pid}/ns/pid")):
             lab.resume(node.name)
+    off = [node.name for node in lab.nodes() if node.init() is None]
+    _wait_fenced(lab, off)
+    for name in off:
+        lab.power_off(name)
+        lab.power_on(name)
     view = lab.wait_online()
     if view.standby:
         lab.pcs("node", "unstandby", "--all")
-    _forget_resources(lab)
+    _forget_resources(lab, keep | {"fencing"})
 
 
-def _forget_resources(lab: Cluster) -> None:
+def _wait_fenced(lab: Cluster, off: list[str]) -> None:
+    """Let the cluster be done with nodes that are off: what it still has to fence must not boot before."""
+    if not off or len(off) * 2 >= len(lab.node_names()):
+        return
+
+    def fenced(view: View) -> bool:
+        unclean = view.unclean & set(off)
+        for name in unclean & view.offline:
+            # It may have given up on fencing that failed too often.
+            lab.anywhere(["stonith_admin", "--fence", name])
+        return set(off) <= view.offline and not unclean
+
+    lab.wait_view(f"{', '.join(off)} to be fenced", fenced)
+
+
+def _forget_resources(lab: Cluster, keep: frozenset[str]) -> None:
     def clean(view: View) -> bool:
-        return set(view.resources) == {"fencing"} and not view.standby and not view.failed
+        return view.resources <= keep and not view.standby and not view.failed
 
-    names = [name for name in lab.view().resources if name != "fencing"]
+    view = lab.view()
+    names = view.resources - keep
     for name in names:
         lab.pcs("resource", "delete", "--force", name)
     if names:
         # Removing the constraints as well: a move that was not cleared would haunt the next test.
         lab.anywhere(["cibadmin", "--replace", "--scope", "constraints", "-X", "<constraints/>"])
+    if names or view.failed:
         lab.anywhere(["crm_resource", "--cleanup"])
-    lab.wait_view("a cluster without resources", clean)
+    lab.wait_view("a cluster without other resources", clean)
     lab.settle()
 
 
@@ -94,15 +117,20 @@ class ClusterTest(unittest.TestCase):
 
     cluster: Cluster
     client: Client
+    # What kind of lab, and which resources stay from one test to the next.
+    settings = THREE_NODES
+    keep: frozenset[str] = frozenset()
 
     def setUp(self) -> None:
-        ClusterTest.cluster = cluster()
-        ClusterTest.client = Client(self.cluster)
+        self._take(cluster(self.settings))
         try:
-            put_right(self.cluster)
+            put_right(self.cluster, self.keep)
         except LabError:
             # Not a failure of this test: whatever the one before did is beyond repair.
             take_down()
-            ClusterTest.cluster = cluster()
-            ClusterTest.client = Client(self.cluster)
+            self._take(cluster(self.settings))
         self.client.forget_neighbours()
+
+    @staticmethod
+    def _take(lab: Cluster) -> None:
+        ClusterTest.cluster, ClusterTest.client = lab, Client(lab)

@@ -8,6 +8,7 @@ They are read when they are asked for, so that reading does not disturb what is 
 from __future__ import annotations
 
 import ipaddress
+import os
 import struct
 import subprocess
 import tempfile
@@ -48,7 +49,7 @@ class Sweep:
         self._requests: list[list[Request]] = [[] for _ in addresses]
         self._evidence: list[list[Evidence]] = [[] for _ in addresses]
         self._names: dict[bytes, dict[int, str]] = {b"H": {}, b"M": {}}
-        self._read_to, self._ended = 0, False
+        self._read_to, self._latest_ms, self._ended = 0, 0.0, False
         self._stack = ExitStack()
         if len(addresses) > _MANY:
             self._stack.enter_context(room_for_neighbours(4 * len(addresses)))
@@ -105,11 +106,12 @@ class Sweep:
     def holders(self) -> Holders:
         """Who answered each address's latest answered request. What nobody answers now is left out."""
         self._catch_up()
-        return self._holders(now_ms() - 2 * self.late_ms)
+        return self._holders()
 
-    def _holders(self, since_ms: float) -> Holders:
-        """By requests sent since then."""
+    def _holders(self, start_ms: float = 0.0) -> Holders:
+        """By the latest requests that are known of, and none from before a time."""
         held: Holders = {}
+        since_ms = max(start_ms, self._latest_ms - 2 * self.late_ms)
         for address, requests in zip(self.addresses, self._requests):
             for request in reversed(requests):
                 if request.sent_ms < since_ms:
@@ -133,7 +135,7 @@ class Sweep:
             if self._child.poll() is not None:
                 raise LabError(f"the sweep ended with {self._child.returncode} while waiting for {what}")
             self._catch_up()
-            last[0] = self._holders(max(start_ms, now_ms() - 2 * self.late_ms))
+            last[0] = self._holders(start_ms)
             return last[0] if len(last[0]) == len(self.addresses) and wanted(last[0]) else None
 
         def seen() -> str:
@@ -153,14 +155,16 @@ class Sweep:
         """Read what has been written since the last time."""
         if self._output.closed:
             return
-        self._output.seek(self._read_to)
-        data = self._output.read()
+        # Not by seek and read: the program writes where the offset is, which it shares with us.
+        output = self._output.fileno()
+        data = os.pread(output, os.fstat(output).st_size - self._read_to, self._read_to)
         data = data[: len(data) - len(data) % _RECORD.size]
         self._read_to += len(data)
         hosts, macs = self._names[b"H"], self._names[b"M"]
         for value, sequence, address, kind, who in _RECORD.iter_unpack(data):
             if kind == b"S":
-                self._requests[address].append(Request(sequence, value / 1e6))
+                self._latest_ms = value / 1e6
+                self._requests[address].append(Request(sequence, self._latest_ms))
             elif kind == b"A":
                 request = self._requests[address][sequence]
                 if request.answered_ms is None:

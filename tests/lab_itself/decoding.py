@@ -6,7 +6,9 @@ from __future__ import annotations
 import unittest
 
 from lab.frames import Advertisement, Arp, Echo, decode
+from lab.pool import expand
 from lab.probe import Report, Request
+from lab.timeline import State, seen, timeline
 
 NODE = bytes.fromhex("02b001000001")
 ALL = b"\xff" * 6
@@ -86,6 +88,40 @@ class Gaps(unittest.TestCase):
         self.assertEqual([], report.answered_twice())
         report.requests[1].hosts.append("b")
         self.assertEqual([1], [request.sequence for request in report.answered_twice()])
+
+
+class Pools(unittest.TestCase):
+    def test_ranges_of_both_families_become_addresses(self) -> None:
+        self.assertEqual(
+            ["10.0.0.9", "10.0.0.10", "2001:db8::9", "2001:db8::a", "10.0.1.1"],
+            expand("10.0.0.9-10.0.0.10 2001:db8::9-2001:db8::a 10.0.1.1"),
+        )
+
+    def test_timeline_counts_who_answers_and_who_is_silent(self) -> None:
+        reports = {"x": requests("aaa..bbb"), "y": requests("ccccc.cc")}
+        self.assertEqual(
+            [
+                State(0, {"a": 1, "c": 1}, 0),
+                State(15, {"c": 1}, 1),
+                State(25, {"b": 1}, 1),
+                State(30, {"b": 1, "c": 1}, 0),
+            ],
+            timeline(reports, 0, shortest_ms=1),
+        )
+
+    def test_states_that_do_not_last_are_left_out(self) -> None:
+        reports = {"x": requests("aaa.bbb")}
+        self.assertEqual(
+            [State(0, {"a": 1}, 0), State(20, {"b": 1}, 0)], timeline(reports, 0, shortest_ms=8)
+        )
+        # A blink and back is nothing that lasted.
+        self.assertEqual([State(0, {"a": 1}, 0)], timeline({"x": requests("aaa.aaa")}, 0, shortest_ms=8))
+
+    def test_what_a_client_saw_of_a_change(self) -> None:
+        reports = {"x": requests("aa..bb"), "y": requests("aaaaaa"), "z": requests("aa.bbb")}
+        self.assertEqual("2 of 3 silent: median 12 ms, longest 15 ms", str(seen(reports, 0)))
+        self.assertEqual("nothing: every request was answered", str(seen({"y": requests("aa")}, 0)))
+        self.assertEqual("1 of 1 silent, 1 of them for good", str(seen({"x": requests("a..")}, 0)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The gaps of many addresses that change hands at once.
+
+The client cannot ask a thousand addresses often enough without taking the machine from those it
+measures. It asks as many of them, evenly chosen, as it can ask often: the median of a sample is an
+estimate of the median of all, while a long interval would be an error in every one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable
+
+from bench.moves import closed_gap_ms
+from lab.client import Client
+from lab.cluster import Cluster
+from lab.commands import ip
+from lab.pool import expand
+from lab.probe import now_ms
+from lab.switch import CLIENT
+from lab.sweep import Holders, Sweep
+
+FIRST = "10.77.4.1"
+PREFIX = 22
+NETWORK = f"10.77.4.0/{PREFIX}"
+# By how many there are: how many the client asks, and how often, in ms. At most 20,000 requests a s.
+ASKED = {1: (1, 0.5), 100: (40, 2.0), 1000: (100, 5.0)}
+
+
+def addresses(count: int) -> list[str]:
+    """So many addresses of a network that the client reaches directly."""
+    return expand(span(count))
+
+
+def span(count: int) -> str:
+    """The same as the pool agent takes it."""
+    base, _, last = FIRST.rpartition(".")
+    number = int(last) + count - 1
+    third = int(base.rpartition(".")[2]) + number // 256
+    return f"{FIRST}-10.77.{third}.{number % 256}" if count > 1 else FIRST
+
+
+@dataclass(frozen=True)
+class Look:
+    """Which addresses the client asks, and how often."""
+
+    addresses: list[str]
+    interval_ms: float
+
+    @staticmethod
+    def at(count: int) -> Look:
+        """At so many addresses."""
+        asked, interval_ms = ASKED[count]
+        every = addresses(count)
+        return Look([every[number * count // asked] for number in range(asked)], interval_ms)
+
+
+def reach(cluster: Cluster) -> None:
+    """Let the client reach the addresses as neighbours."""
+    ip("route", "replace", NETWORK, "dev", "eth0", netns=cluster.switch.netns_of(CLIENT))
+
+
+@dataclass
+class Tally:
+    """The gaps of one peer in one situation, and whether two nodes answered at a time."""
+
+    gaps_ms: list[float]
+    overlaps: int = 0
+
+    def measure(self, cluster: Cluster, look: Look, act: Callable[[Sweep, Holders], str]) -> None:
+        """Have something happen, with the client asking; it returns the node whose addresses went."""
+        with Client(cluster).sweep(look.addresses, look.interval_ms) as sweep:
+            held = sweep.wait("all addresses to be answered", timeout_s=60)
+            began_ms = now_ms()
+            victim = act(sweep, held)
+            away = lambda now: victim not in now.values()  # noqa: E731
+            sweep.wait(f"the addresses of {victim} to be answered", away, timeout_s=60)
+            reports = sweep.stop()
+        self.gaps_ms += [closed_gap_ms(report, began_ms) for report in reports.values()]
+        self.overlaps += len(sweep.overlaps())

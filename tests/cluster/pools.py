@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A pool through what an administrator does with it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import signal
+import subprocess
+import unittest
+
+from pooling import PoolTest
+
+from lab.pool import Pool
+from lab.sweep import counts
+from lab.waiting import wait_until
+
+AGENT_FILE = "/usr/lib/ocf/resource.d/buoy/pool"
+
+
+class Made(PoolTest):
+    def test_thirty_addresses_are_spread_evenly_and_answer(self) -> None:
+        with self.sweep() as sweep:
+            held = self.wait_covered(sweep)
+            self.assertEqual({"n1": 10, "n2": 10, "n3": 10}, counts(held))
+            self.assertEqual(self.before.owners, held)
+            self.assert_exclusive(sweep)
+        for node in self.cluster.node_names():
+            self.assertEqual(self.before.of(node), self.pool.held_by_kernel(node))
+
+    def test_crm_mon_shows_what_each_node_holds(self) -> None:
+        def shown() -> list[str]:
+            return re.findall(r"buoy-web\s*: (\S+)", self.cluster.anywhere(["crm_mon", "-1", "-A"]))
+
+        wait_until("the attributes of all nodes", lambda: shown() == ["10/30"] * 3, explain=lambda: str(shown()))
+
+    def test_status_names_every_address_and_its_owner(self) -> None:
+        for node in self.cluster.node_names():
+            text = self.pool.buoy(node, "status")
+            for address in self.pool.addresses:
+                line = next((line for line in text.splitlines() if address in line.split()), "")
+                self.assertIn(self.before.owners[address], line)
+
+    def test_addresses_have_the_prefix_length_of_their_network(self) -> None:
+        shown = self.cluster.run("n1", ["ip", "-o", "address", "show", "dev", "eth0"]).stdout
+        for address in self.before.of("n1"):
+            length = 64 if ipaddress.ip_address(address).version == 6 else 24
+            self.assertIn(f" {address}/{length} ", shown)
+
+
+class Planned(PoolTest):
+    def test_standby_and_return(self) -> None:
+        with self.sweep() as sweep:
+            self.cluster.pcs("node", "standby", "n2")
+            held = self.wait_covered(sweep, "n2")
+            self.assert_taken_over("n2", held)
+            self.assertEqual([], self.pool.held_by_kernel("n2"))
+            self.settled("n1", "n3")
+            self.cluster.pcs("node", "unstandby", "n2")
+            after = self.settled()
+            self.wait_covered(sweep)
+            moved = [address for address in held if held[address] != after.owners[address]]
+            self.assertEqual(10, len(moved), "more moved than balance needs")
+            self.assert_exclusive(sweep)
+
+    def test_with_rebalance_never_a_return_moves_nothing(self) -> None:
+        self.cluster.pcs("resource", "update", "web", "rebalance=never")
+        self.addCleanup(self.cluster.pcs, "resource", "update", "web", "rebalance=auto")
+        self.cluster.settle()
+        with self.sweep() as sweep:
+            self.cluster.pcs("node", "standby", "n2")
+            held = self.wait_covered(sweep, "n2")
+            self.assert_taken_over("n2", held)
+            self.cluster.pcs("node", "unstandby", "n2")
+            self.assertEqual(held, self.settled(balanced=False).owners)
+            self.assertEqual(held, self.wait_covered(sweep))
+            self.assert_exclusive(sweep)
+
+    def test_move_pin_and_drain(self) -> None:
+        address = self.before.of("n1")[0]
+        with self.sweep() as sweep:
+            self.pool.buoy("n3", "move", address, "n2")
+            sweep.wait(f"n2 to answer for {address}", lambda held: held[address] == "n2")
+            self.pool.buoy("n3", "drain", "n1")
+            self.wait_covered(sweep, "n1")
+            self.pool.buoy("n3", "pin", address, "n1")
+            self.pool.buoy("n3", "undrain", "n1")
+            sweep.wait(f"n1 to answer for {address}", lambda held: held[address] == "n1")
+            self.pool.buoy("n3", "unpin", address)
+            self.settled()
+            self.assert_exclusive(sweep)
+
+    def test_rolling_restart_of_all_daemons(self) -> None:
+        with self.sweep() as sweep:
+            for node in self.cluster.node_names():
+                old = self.pool.daemon(node)
+                self.signal_daemon(node, signal.SIGTERM)
+                wait_until(f"another buoyd on {node}", lambda: self.pool.daemon(node) not in (0, old), 30)
+                self.settled()
+            self.wait_covered(sweep)
+            self.assert_exclusive(sweep)
+
+    def test_lost_carrier_moves_and_its_return_rebalances(self) -> None:
+        with self.sweep() as sweep:
+            self.cluster.set_link("n3", False)
+            self.assert_taken_over("n3", self.wait_covered(sweep, "n3"))
+            self.cluster.set_link("n3", True)
+            sweep.wait("n3 to answer again", lambda held: counts(held).get("n3") == 10)
+            self.settled()
+            self.assert_exclusive(sweep)
+
+    def test_deleted_while_running_nothing_answers(self) -> None:
+        with self.sweep() as sweep:
+            self.pool.delete()
+            wait_until("silence", lambda: not sweep.holders(), 30, explain=lambda: str(sweep.holders()))
+            self.assert_exclusive(sweep)
+        for node in self.cluster.node_names():
+            self.assertEqual([], self.pool.held_by_kernel(node))
+
+
+class Refused(PoolTest):
+    """Members that do not fit together. The agent is called as Pacemaker would, on one node each."""
+
+    def agent(self, node: str, action: str, **parameters: str) -> subprocess.CompletedProcess[str]:
+        values = {"OCF_ROOT": "/usr/lib/ocf", "OCF_RESOURCE_INSTANCE": "other"}
+        values |= {f"OCF_RESKEY_{name}": value for name, value in parameters.items()}
+        words = [f"{name}={value}" for name, value in values.items()]
+        return self.cluster.run(node, ["env", *words, AGENT_FILE, action], check=False)
+
+    def start(self, node: str, addresses: str = "10.77.0.90-10.77.0.92", nic: str = "eth0", **more: str) -> str:
+        """Start a second pool on a node; what it says."""
+        self.addCleanup(self.agent, node, "stop", addresses=addresses, nic=nic, **more)
+        done = self.agent(node, "start", addresses=addresses, nic=nic, **more)
+        return "" if done.returncode == 0 else done.stdout + done.stderr
+
+    def test_other_addresses_are_refused_with_both_values(self) -> None:
+        self.assertEqual("", self.start("n1"))
+        said = self.start("n2", addresses="10.77.0.90-10.77.0.93")
+        self.assertIn("ocf-exit-reason:", said)
+        self.assertIn("10.77.0.90-10.77.0.92", said)
+        self.assertIn("10.77.0.90-10.77.0.93", said)
+
+    def test_a_node_without_the_nic_is_no_member_and_the_others_serve(self) -> None:
+        self.assertEqual("", self.start("n1"))
+        self.assertEqual("", self.start("n2"))
+        self.assertIn("eth9", self.start("n3", nic="eth9"))
+        other = Pool(self.cluster, "other", "10.77.0.90-10.77.0.92")
+        standing = other.wait_settled("n1", "n2")["n1"]
+        with self.client.sweep(other.addresses, 10.0, audit_ms=20.0) as sweep:
+            sweep.wait("n1 and n2 to answer", lambda held: held == standing.owners)
+            self.assert_exclusive(sweep)
+
+
+if __name__ == "__main__":
+    unittest.main()

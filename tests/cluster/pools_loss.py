@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A pool whose nodes go without a word, or only half. Covered again, and never by two at a time."""
+
+from __future__ import annotations
+
+import signal
+import time
+import unittest
+from dataclasses import replace
+
+from pooling import PoolTest
+
+from lab.probe import now_ms
+from lab.settings import corosync_conf
+from lab.sweep import Sweep
+from lab.waiting import wait_until
+
+PAUSE_S = 5.0
+BEATS = "udp dport 5440"
+
+
+def elapse(since_s: float, duration_s: float) -> None:
+    """Let a pause last as long as it is to last: the one thing that there is no event for."""
+    time.sleep(max(0.0, since_s + duration_s - time.monotonic()))
+
+
+class PowerOff(PoolTest):
+    """Nobody waits for fencing: the leases are proof enough."""
+
+    def test_with_working_fencing_and_return(self) -> None:
+        with self.sweep() as sweep:
+            self.cluster.power_off("n2")
+            self.assert_taken_over("n2", self.wait_covered(sweep, "n2"))
+            wait_until("n2 to be fenced", lambda: self.cluster.fencings("n2"))
+            self.settled("n1", "n3")
+            self.cluster.power_on("n2")
+            self.cluster.wait_online()
+            self.settled()
+            self.wait_covered(sweep)
+            self.assert_exclusive(sweep)
+
+    def test_without_fencing_it_is_not_waited_for(self) -> None:
+        known = len(self.cluster.fencings("n3"))
+        self.cluster.set_fencing("fail")
+        with self.sweep() as sweep:
+            self.cluster.power_off("n3")
+            self.assert_taken_over("n3", self.wait_covered(sweep, "n3"))
+            self.assertEqual(known, len(self.cluster.fencings("n3")))
+            self.settled("n1", "n2")
+            self.assert_exclusive(sweep)
+
+    def test_with_stock_timers_it_is_not_corosync_that_is_waited_for(self) -> None:
+        nodes = self.cluster.node_names()
+        self.configure(replace(self.settings, stock_timers=True), *nodes)
+        self.addCleanup(self.restore_timers)
+        with self.sweep() as sweep:
+            off_ms = now_ms()
+            self.cluster.power_off("n1")
+            self.assert_taken_over("n1", self.wait_covered(sweep, "n1"))
+            fenced = [one for one in self.cluster.fencings("n1") if one * 1000 > off_ms]
+            self.assertEqual([], fenced, "Corosync and fencing were there first")
+            self.assert_exclusive(sweep)
+
+    def restore_timers(self) -> None:
+        """On the nodes that are on; the others read theirs when they boot."""
+        on = [node.name for node in self.cluster.nodes() if node.init()]
+        for node in self.cluster.nodes():
+            if not node.init():
+                (node.disk / "upper/etc/corosync/corosync.conf").write_text(corosync_conf(self.settings))
+        self.configure(self.settings, *on)
+
+
+class Daemons(PoolTest):
+    """Daemons that are killed, or stand still, on a node whose kernel goes on."""
+
+    def stand_still(self, node: str, sweep: Sweep, name: str) -> None:
+        began_s = time.monotonic()
+        self.signal_daemon(node, signal.SIGSTOP, name)
+        self.assert_taken_over(node, self.wait_covered(sweep, node, what=f"while its {name} stands still"))
+        elapse(began_s, PAUSE_S)
+        self.signal_daemon(node, signal.SIGCONT, name)
+
+    def test_buoyd_killed(self) -> None:
+        with self.sweep() as sweep:
+            old = self.pool.daemon("n1")
+            self.signal_daemon("n1", signal.SIGKILL)
+            wait_until("another buoyd on n1", lambda: self.pool.daemon("n1") not in (0, old), 30)
+            self.settled()
+            self.wait_covered(sweep)
+            self.assert_exclusive(sweep)
+
+    def test_buoyd_stands_still(self) -> None:
+        with self.sweep() as sweep:
+            self.stand_still("n1", sweep, "buoyd")
+            self.settled()
+            self.wait_covered(sweep)
+            self.assert_exclusive(sweep)
+
+    def test_corosync_stands_still(self) -> None:
+        self.cluster.set_fencing("fail")
+        with self.sweep() as sweep:
+            self.stand_still("n1", sweep, "corosync")
+            self.settled()
+            self.wait_covered(sweep)
+            self.assert_exclusive(sweep)
+
+    def test_node_stands_still(self) -> None:
+        self.cluster.set_fencing("fail")
+        with self.sweep() as sweep:
+            began_s = time.monotonic()
+            self.cluster.pause("n2")
+            self.assert_taken_over("n2", self.wait_covered(sweep, "n2", what="while it stands still"))
+            elapse(began_s, PAUSE_S)
+            self.cluster.resume("n2")
+            self.settled()
+            self.wait_covered(sweep)
+            self.assert_exclusive(sweep)
+
+    def test_node_half_dead(self) -> None:
+        self.cluster.set_fencing("fail")
+        with self.sweep() as sweep:
+            self.cluster.kill("n3")
+            self.assert_taken_over("n3", self.wait_covered(sweep, "n3"))
+            self.assert_exclusive(sweep)
+
+    def corosync_ends(self, node: str, number: signal.Signals) -> None:
+        with self.sweep() as sweep:
+            self.signal_daemon(node, number, "corosync")
+            self.assert_taken_over(node, self.wait_covered(sweep, node))
+            self.settled(*self.others(node))
+            self.assert_exclusive(sweep)
+
+    def test_corosync_killed(self) -> None:
+        self.corosync_ends("n2", signal.SIGKILL)
+
+    def test_corosync_terminated(self) -> None:
+        self.corosync_ends("n3", signal.SIGTERM)
+
+
+class Cuts(PoolTest):
+    """Networks that are cut, without fencing: what the cluster does by itself."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.cluster.set_fencing("fail")
+
+    def heal(self, sweep: Sweep) -> None:
+        self.cluster.heal()
+        self.settled()
+        self.wait_covered(sweep)
+        self.assert_exclusive(sweep)
+
+    def test_partition_and_heal(self) -> None:
+        with self.sweep() as sweep:
+            self.cluster.partition([["n1", "n2"], ["n3"]])
+            self.assert_taken_over("n3", self.wait_covered(sweep, "n3"))
+            self.heal(sweep)
+
+    def test_ring_cut_and_the_clients_network_alive(self) -> None:
+        with self.sweep() as sweep:
+            self.cluster.partition([["n1"], ["n2", "n3"]], ("ring",))
+            self.assert_taken_over("n1", self.wait_covered(sweep, "n1"))
+            self.heal(sweep)
+
+    def test_clients_network_cut_and_the_ring_alive(self) -> None:
+        with self.sweep() as sweep:
+            self.cluster.partition([["n1", "n2"], ["n3"]], ("lan",))
+            gone = set(self.before.of("n3"))
+            wait_until("n3 to be out of reach", lambda: set(sweep.holders()) == set(self.pool.addresses) - gone)
+            # Nobody but its clients can know, so nothing moves.
+            self.assertEqual(self.before.owners, self.settled().owners)
+            self.heal(sweep)
+
+    def test_quorum_lost_and_regained(self) -> None:
+        with self.sweep() as sweep:
+            self.cluster.partition([["n1"], ["n2"], ["n3"]], ("ring",))
+            wait_until("silence", lambda: not sweep.holders(), 30, explain=lambda: str(sweep.holders()))
+            self.heal(sweep)
+
+    def beats(self, node: str, hook: str) -> None:
+        rules = f"add table inet cut; add chain inet cut {hook} {{ type filter hook {hook} priority 0; }}"
+        self.cluster.run(node, ["nft", f"{rules}; add rule inet cut {hook} {BEATS} drop"])
+        self.addCleanup(self.cluster.run, node, ["nft", "delete table inet cut"], False)
+
+    def test_beats_cut_while_corosync_is_fine(self) -> None:
+        with self.sweep() as sweep:
+            self.beats("n2", "output")
+            self.assert_taken_over("n2", self.wait_covered(sweep, "n2"))
+            self.cluster.run("n2", ["nft", "delete table inet cut"])
+            self.heal(sweep)
+
+    def test_a_node_that_hears_no_beats_serves_again_when_it_does(self) -> None:
+        with self.sweep() as sweep:
+            self.beats("n2", "input")
+            gone = set(self.before.of("n2"))
+            wait_until("n2 to fall silent", lambda: not gone & {a for a, h in sweep.holders().items() if h == "n2"})
+            self.cluster.run("n2", ["nft", "delete table inet cut"])
+            self.heal(sweep)
+
+
+if __name__ == "__main__":
+    unittest.main()
