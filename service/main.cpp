@@ -276,7 +276,9 @@ class Daemon {
             shown_.erase(pool);
             attributes_->erase(pool);
         };
-        out.boot_time = [](Duration wall) { return io::ClockPair::now().boot_time_of(wall); };
+        out.fenced = [this](NodeId node, core::FencingAction action, Duration ended) {
+            fencing_->told(node, action, ended);
+        };
         out.shut_down = [this] { loop_->stop(); };
         return out;
     }
@@ -349,7 +351,7 @@ class Daemon {
         std::vector<io::LostNode> lost;
         for (const NodeId node : status.lost) {
             const auto before = std::ranges::find(lost_, node, &io::LostNode::node);
-            lost.push_back(before != lost_.end() ? *before : io::LostNode{node, io::boot_now()});
+            lost.push_back(before != lost_.end() ? *before : io::LostNode{node, last_heard(node)});
         }
         if (lost != lost_) fencing_->watch(lost);
         lost_ = std::move(lost);
@@ -358,6 +360,14 @@ class Daemon {
                 runtime::log_error(kept.error().message);
         log_changes(status);
         status_ = status;
+    }
+
+    /// Fencing may well be over before Corosync notices the loss: what counts is when the node was last
+    /// heard.
+    TimePoint last_heard(NodeId node) const {
+        const core::NodeIndex i = driver_->ownership().agreed().find(node);
+        const TimePoint heard = i == core::no_index ? TimePoint{} : driver_->ownership().peers().last_beat(i);
+        return heard == TimePoint{} ? io::boot_now() : heard;
     }
 
     void attribute_failed(const std::string& pool, const std::string& why) {
@@ -486,6 +496,8 @@ int serve(Settings settings) {
     // Before any thread is: they all inherit it.
     sigprocmask(SIG_BLOCK, &signals, nullptr);
     signal(SIGPIPE, SIG_IGN);
+    // Ignored by whoever started us, it would have the kernel take our children before we can ask about them.
+    signal(SIGCHLD, SIG_DFL);
     runtime::open_log(settings.to_stderr);
     take_priority();
     Result<void> ended;

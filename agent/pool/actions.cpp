@@ -66,7 +66,7 @@ Outcome<> stop_without_daemon(const std::string& name) {
                     name));
     if (auto forgotten = pool::forget(name); !forgotten) return failure(Exit::generic, forgotten.error());
     // Where there is no cluster any more there is nobody to tell.
-    if (auto client = reach_daemon(*parameters, daemon_patience); !client) log(client.error().message);
+    if (auto started = start_daemon(*parameters); !started) log(started.error().message);
     return {};
 }
 
@@ -97,6 +97,7 @@ Outcome<> start(const pool::PoolParameters& parameters) {
     if (!client) return failure(Exit::generic, client.error());
     auto started = ask(*client, {{"request", "start-pool"}, {"pool", parameters.to_json()}}, change_patience);
     if (!started) return tl::unexpected<Failure>(started.error());
+    if (const std::string note = started->value("note", ""); !note.empty()) log(note);
     return {};
 }
 

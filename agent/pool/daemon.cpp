@@ -39,7 +39,8 @@ Result<void> write_settings(const pool::PoolParameters& parameters) {
 }
 
 Result<void> start_by_systemd() {
-    const char* command[] = {"systemctl", "start", "buoyd.service", nullptr};
+    // Not waited for: the job may have to wait for one that waits for us.
+    const char* command[] = {"systemctl", "start", "--no-block", "buoyd.service", nullptr};
     pid_t child = 0;
     const int spawned =
         posix_spawnp(&child, command[0], nullptr, nullptr, const_cast<char**>(command), environ);
@@ -49,6 +50,10 @@ Result<void> start_by_systemd() {
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
     return fail("systemd could not start buoyd.service; `systemctl status buoyd` says why");
+}
+
+bool under_systemd() {
+    return std::filesystem::exists("/run/systemd/system");
 }
 
 /// In the child: becomes a daemon that nobody waits for.
@@ -85,13 +90,15 @@ Result<void> start_by_ourselves(const pool::PoolParameters& parameters) {
 
 }  // namespace
 
+Result<void> start_daemon(const pool::PoolParameters& parameters) {
+    if (auto written = write_settings(parameters); !written) return written;
+    return under_systemd() ? start_by_systemd() : start_by_ourselves(parameters);
+}
+
 Result<ipc::Client> reach_daemon(const pool::PoolParameters& parameters, std::chrono::milliseconds patience) {
     auto client = ipc::Client::connect();
     if (client || client.error().code != ECONNREFUSED) return client;
-    const bool systemd = std::filesystem::exists("/run/systemd/system");
-    if (auto written = write_settings(parameters); !written) return tl::unexpected<Error>(written.error());
-    const auto started = systemd ? start_by_systemd() : start_by_ourselves(parameters);
-    if (!started) return tl::unexpected<Error>(started.error());
+    if (auto started = start_daemon(parameters); !started) return tl::unexpected<Error>(started.error());
     const auto until = std::chrono::steady_clock::now() + patience;
     do {
         // Nobody tells when the daemon's socket is there.
@@ -99,9 +106,10 @@ Result<ipc::Client> reach_daemon(const pool::PoolParameters& parameters, std::ch
         client = ipc::Client::connect();
     } while (!client && client.error().code == ECONNREFUSED && std::chrono::steady_clock::now() < until);
     if (client) return client;
-    return fail(fmt::format("buoyd does not come up: {}", systemd ? "`journalctl -u buoyd` says why"
+    return fail(
+        fmt::format("buoyd does not come up: {}", under_systemd() ? "`journalctl -u buoyd` says why"
                                                                   : fmt::format("{} says why", daemon_log)),
-                client.error().code);
+        client.error().code);
 }
 
 }  // namespace buoy::agent

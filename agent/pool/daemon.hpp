@@ -14,4 +14,8 @@ namespace buoy::agent {
 /// parameters' lease and beat are what a daemon that is started gets; one that runs keeps its own.
 Result<ipc::Client> reach_daemon(const pool::PoolParameters& parameters, std::chrono::milliseconds patience);
 
+/// Has the daemon started, and does not wait for it: for a stop that comes without one. systemd may be
+/// waiting for Pacemaker, and with it for this agent, before it starts anything.
+Result<void> start_daemon(const pool::PoolParameters& parameters);
+
 }  // namespace buoy::agent

@@ -40,6 +40,7 @@ enum class Fault : std::uint8_t {
     two_node_unfenced,
     any_lease,
     short_hold,
+    few_voters,
     count_,
 };
 

@@ -53,6 +53,7 @@ void Ownership::on(const TimerFired&) {
     if (now_ >= next_beat_) {
         beat_now_ = true;
         next_beat_ = now_ + settings_.beat;
+        ask_the_order();
     }
     TimePoint at = next_beat_;
     if (hold_until_ > now_) at = std::min(at, hold_until_);
@@ -196,6 +197,11 @@ void Ownership::react() {
             if (muted_ && joined_ && (barrier_.passed(entry_of(joined_at_)) || fault(Fault::mute_wait)))
                 muted_ = false;
             if (peers_.count_condemned(agreed_, self)) dirty_ = status_due_ = true;
+            // As after a restart (rule 7): the others drop what we reported, and we what we condemned.
+            if (phase_ == Phase::primary && !out_ && peers_.condemns_in_vain(now_, self)) {
+                leave();
+                blank();
+            }
             if (!agreed_.leases_count && barrier_.all(voters_entry()))
                 no_leases_since_ = agreed_.voters_changed;
             if (phase_ == Phase::primary && peers_.diverged(agreed_, self, hash_)) resync();

@@ -93,6 +93,15 @@ class Ownership {
         NodeId node;
         TimePoint at;
     };
+    // Our own Hellos in this configuration, as the proof that it still is one (see few_voters).
+    struct Order {
+        std::uint64_t sent = 0;
+        std::uint64_t back = 0;
+        std::uint64_t asked = 0;                // the number of the one that is waited for; 0: none
+        TimePoint asked_at;                     // when that was sent
+        TimePoint answered = TimePoint::min();  // when the one was sent that came back last
+        TimePoint vouched = TimePoint::min();   // when the order was certainly still everybody's
+    };
 
     // ownership.cpp: dispatch, the timer, beats, status.
     void on(const TimerFired& event);
@@ -152,6 +161,10 @@ class Ownership {
     void leave();
     void blank();
     void renew();
+    [[nodiscard]] TimePoint vouched() const;
+    [[nodiscard]] bool few_voters() const;
+    void ask_the_order();
+    void hello_returned();
     void shorten_lease();
     void set_deadline(TimePoint deadline);
     [[nodiscard]] bool membership_holds() const;
@@ -214,6 +227,7 @@ class Ownership {
     Barrier barrier_;
     Holding holding_;
     TimePoint deadline_;
+    Order order_;
     Tag no_leases_since_;  // the electorate of which every voter was seen not to take silence for proof any
                            // more
     TimePoint hold_until_;

@@ -28,6 +28,7 @@ void Ownership::process(const ConfigurationChanged& event) {
         return refuse(Refusal::contradictory);
     exchange_.begin(event, settings_.self, settings_.incarnation);
     phase_ = Phase::exchanging;
+    order_ = {};
     snapshot_sent_ = false;
     asked_.clear();
     replay_.clear();
@@ -58,11 +59,14 @@ void Ownership::say_hello() {
             if (v.id.value != 0) hello.voters.push_back({v.id, v.outing});
         for (const Proven& p : proven_) hello.silent.push_back(p.who);
     }
+    ++order_.sent;
     emit(Multicast{std::move(hello)});
 }
 
 void Ownership::process(const Hello& hello) {
     saw(hello.sender);
+    if (hello.sender == settings_.self && exchange_.fresh(hello.sender, hello.ring, hello.together))
+        hello_returned();
     const bool other_lease = hello.lease != settings_.lease && !fault(Fault::any_lease);
     if (phase_ == Phase::exchanging) {
         if (!exchange_.take(hello)) return refuse(Refusal::other_ring);

@@ -110,20 +110,52 @@ void Ownership::set_deadline(TimePoint deadline) {
     emit(SetGateDeadline{deadline});
 }
 
+// Whether so few are voters that a majority of them leaves enough nodes for a cold start. Those would know of
+// no voters, and wait no longer than LM for them.
+bool Ownership::few_voters() const {
+    const std::size_t nodes = exchange_.last_quorum().expected;
+    const std::size_t to_begin = nodes / 2 + 1;
+    return static_cast<std::size_t>(agreed_.majority()) + to_begin <= nodes && !fault(Fault::few_voters);
+}
+
+// Few voters have to see as well that nobody has left the ring: what they say in it comes back to them. The
+// token that brings one message back may have lain in a paused node's socket for long; so it takes a second
+// one, sent after the first came back, for which the token has been around.
+void Ownership::ask_the_order() {
+    if (phase_ != Phase::primary || order_.asked != 0 || !few_voters()) return;
+    say_hello();
+    order_.asked = order_.sent;
+    order_.asked_at = now_;
+}
+
+void Ownership::hello_returned() {
+    ++order_.back;
+    if (order_.asked == 0 || order_.back < order_.asked) return;
+    order_.vouched = order_.answered;
+    order_.answered = order_.asked_at;
+    order_.asked = 0;
+}
+
+// Rule 2's time, in our own: when we were last known to be heard.
+TimePoint Ownership::vouched() const {
+    const TimePoint heard = peers_.vouched(now_, agreed_, standing());
+    return few_voters() ? std::min(heard, order_.vouched) : heard;
+}
+
 // The lease: rule 2, and for the two of a two-node cluster their membership.
 void Ownership::renew() {
     const Peers::Self self = standing();
     if (out_ || !has_state_ || self.index == no_index || holding_.close_failed()) return;
     TimePoint until = deadline_;
-    if (const TimePoint vouched = peers_.vouched(now_, agreed_, self); vouched != TimePoint::min())
-        until = std::max(until, vouched + settings_.lease);
+    if (const TimePoint since = vouched(); since != TimePoint::min())
+        until = std::max(until, since + settings_.lease);
     if (membership_holds()) until = now_ + settings_.lease;
     if (until > deadline_) set_deadline(until);
 }
 
 void Ownership::shorten_lease() {
-    const TimePoint vouched = peers_.vouched(now_, agreed_, standing());
-    const TimePoint until = vouched == TimePoint::min() ? TimePoint{} : vouched + settings_.lease;
+    const TimePoint since = vouched();
+    const TimePoint until = since == TimePoint::min() ? TimePoint{} : since + settings_.lease;
     if (until < deadline_) set_deadline(until);
 }
 

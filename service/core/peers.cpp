@@ -154,6 +154,17 @@ TimePoint Peers::next_silence(TimePoint now, const AgreedState& agreed, const Se
     return at;
 }
 
+bool Peers::condemns_in_vain(TimePoint now, const Self& self) const {
+    for (NodeIndex i = 0; i < max_nodes; ++i) {
+        const Peer& p = peers_[i];
+        // Long enough that whoever else missed it has said so, and that it was not heard by chance.
+        if (has(mine_ & ~known_, i) && now - p.heard > 20 * self.margin &&
+            now - p.last_beat < self.margin / 2 && p.tag == self.tag)
+            return true;
+    }
+    return false;
+}
+
 bool Peers::count_condemned(const AgreedState& agreed, const Self& self) {
     const NodeMask voters = agreed.electorate();
     const int majority = agreed.majority();

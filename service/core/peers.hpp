@@ -73,6 +73,9 @@ class Peers {
     bool condemn_silent(TimePoint now, const AgreedState& agreed, const Self& self);
     /// When the next voter will have been silent for too long; the greatest time where none is waited for.
     [[nodiscard]] TimePoint next_silence(TimePoint now, const AgreedState& agreed, const Self& self) const;
+    /// Whether we condemn somebody whom too few others do, and who has been heard again for long: a
+    /// condemnation is not taken back, so that nobody would ever hear our echo of it (rule 3).
+    [[nodiscard]] bool condemns_in_vain(TimePoint now, const Self& self) const;
     /// Looks again for whom a majority condemns. True when that has become more.
     bool count_condemned(const AgreedState& agreed, const Self& self);
     /// Whether so many report to condemn us that the rest is no majority; counted are those that have applied

@@ -176,7 +176,11 @@ void Requests::start_pool(const json& request, Reply reply) {
                 return reply(refusal(why.value_or(runtime::explain(outcome)), name_of(outcome)));
             }
             adjust(parameters);
-            reply(answer_to(outcome));
+            json answer = answer_to(outcome);
+            if (const Pools::Pool* here = pools_.find(parameters.name);
+                here != nullptr && here->carrier == false)
+                answer["note"] = here->no_carrier + ": this node gets no addresses of the pool until it has";
+            reply(answer);
         };
         ask(core::StartPool{config_of(parameters)}, done);
     };
@@ -287,18 +291,16 @@ void Requests::fencing(const json& request, Reply reply) {
     const std::string action = text_in(request, "action");
     const auto ended = request.find("ended");
     const auto success = request.find("succeeded");
-    if (ended == request.end() || !ended->is_number() || success == request.end() || !success->is_boolean())
+    constexpr double latest_s = 9e9;  // what fits nanoseconds in 64 bits
+    if (ended == request.end() || !ended->is_number() || !(*ended >= 0.0 && *ended <= latest_s) ||
+        success == request.end() || !success->is_boolean())
         return reply(refusal("fencing needs ended (seconds since 1970) and succeeded (true or false)"));
-    core::FencingReported event;
-    event.node = *node;
-    event.action = action == "off"      ? core::FencingAction::off
-                   : action == "reboot" ? core::FencingAction::reboot
-                   : action == "on"     ? core::FencingAction::on
-                                        : core::FencingAction::other;
-    event.succeeded = success->get<bool>();
-    event.at =
-        out_.boot_time(std::chrono::nanoseconds(static_cast<std::int64_t>(ended->get<double>() * 1e9)));
-    driver_.take(event);
+    const auto what = action == "off"      ? core::FencingAction::off
+                      : action == "reboot" ? core::FencingAction::reboot
+                      : action == "on"     ? core::FencingAction::on
+                                           : core::FencingAction::other;
+    if (success->get<bool>())
+        out_.fenced(*node, what, Duration(static_cast<std::int64_t>(ended->get<double>() * 1e9)));
     reply({{"ok", true}});
 }
 

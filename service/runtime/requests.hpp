@@ -27,8 +27,8 @@ class Requests {
         std::function<Result<std::string>(std::size_t lines)> journal;
         /// A pool was stopped here.
         std::function<void(const std::string& pool)> stopped;
-        /// Turns wall-clock time into boot-clock time, never later than it was.
-        std::function<TimePoint(Duration since_epoch)> boot_time;
+        /// The alert agent's word on an action that succeeded; `ended` since the Unix epoch.
+        std::function<void(NodeId node, core::FencingAction action, Duration ended)> fenced;
         /// This node has handed over everything, by request.
         std::function<void()> shut_down;
     };

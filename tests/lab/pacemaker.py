@@ -53,6 +53,9 @@ def parse(xml: str) -> View | None:
 
     running: dict[str, tuple[str, ...]] = {}
     failed, busy = set(), False
+    # Failed actions as well: their resource may be stopped by now, and banned.
+    for failure in root.findall("failures/failure"):
+        failed.add(str(failure.get("op_key")).rpartition("_")[0].rpartition("_")[0])
     for resource in root.iter("resource"):
         name = str(resource.get("id"))
         busy = busy or resource.get("pending") is not None

@@ -90,6 +90,8 @@ def first_cib(settings: Settings) -> str:
         "stonith-enabled": "true",
         "stonith-action": settings.stonith_action,
         "stonith-timeout": "30s",
+        # The nodes share the machine's load: Pacemaker would do one thing at a time on a busy one.
+        "load-threshold": "1000%",
         **settings.properties,
     }
     pairs = "".join(

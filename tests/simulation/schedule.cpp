@@ -31,7 +31,8 @@ constexpr std::array<const char*, static_cast<std::size_t>(core::Fault::count_)>
     "stale-snapshot", "ignore-carrier",
     "non-voter-echo", "lease-from-arrival",
     "on-is-fencing",  "two-node-unfenced",
-    "any-lease",      "short-hold"};
+    "any-lease",      "short-hold",
+    "few-voters"};
 
 class Dice {
   public:
