@@ -150,7 +150,13 @@ class Node:
 
     def pause(self) -> None:
         """Stop every process where it stands; the kernel goes on answering."""
+        handle = f"/proc/{self.require_on().pid}/ns/pid"
         self._signal_all(signal.SIGSTOP)
+        # The signal is heeded when the process next gets the processor, which may take a while.
+        wait_until(
+            f"all processes of {self.name} to stand still",
+            lambda: all(process.runs_no_more() for process in in_namespace("pid", handle)), 10, 0.001,
+        )  # fmt: skip
 
     def resume(self) -> None:
         """Let a paused node go on."""

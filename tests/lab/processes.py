@@ -51,6 +51,11 @@ class Process:
         fields = _stat_fields(self.pid)
         return fields is not None and fields[0] == "T"
 
+    def runs_no_more(self) -> bool:
+        """Whether it is stopped, dead or gone."""
+        fields = _stat_fields(self.pid)
+        return fields is None or fields[0] in "TtZX"
+
     def signal(self, number: int) -> None:
         """Signal it if it is still that process; the pidfd closes the race with pid reuse."""
         try:
