@@ -11,7 +11,7 @@ from dataclasses import replace
 from pooling import PoolTest
 
 from lab.probe import now_ms
-from lab.settings import corosync_conf
+from lab.shared import put_right
 from lab.sweep import Sweep
 from lab.waiting import wait_until
 
@@ -62,12 +62,9 @@ class PowerOff(PoolTest):
             self.assert_exclusive(sweep)
 
     def restore_timers(self) -> None:
-        """On the nodes that are on; the others read theirs when they boot."""
-        on = [node.name for node in self.cluster.nodes() if node.init()]
-        for node in self.cluster.nodes():
-            if not node.init():
-                (node.disk / "upper/etc/corosync/corosync.conf").write_text(corosync_conf(self.settings))
-        self.configure(self.settings, *on)
+        """With all nodes on: a reload makes votequorum wait for all of them again."""
+        put_right(self.cluster, self.keep)
+        self.configure(self.settings, *self.cluster.node_names())
 
 
 class Daemons(PoolTest):
