@@ -25,8 +25,9 @@ class PoolTest(ClusterTest):
         super().setUp()
         try:
             self.before = self.made()
-        except LabError:
-            # Whatever the test before did to the pool is not this one's failure.
+        except LabError as problem:
+            # Not this one's failure, but not to be passed over either.
+            print(f"what the test before left is not whole, hence a new lab: {problem}", flush=True)
             take_down()
             super().setUp()
             self.before = self.made()

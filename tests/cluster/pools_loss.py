@@ -11,7 +11,7 @@ from dataclasses import replace
 from pooling import PoolTest
 
 from lab.probe import now_ms
-from lab.shared import put_right
+from lab.shared import long, put_right
 from lab.sweep import Sweep
 from lab.waiting import wait_until
 
@@ -49,6 +49,7 @@ class PowerOff(PoolTest):
             self.settled("n1", "n2")
             self.assert_exclusive(sweep)
 
+    @long
     def test_with_stock_timers_it_is_not_corosync_that_is_waited_for(self) -> None:
         nodes = self.cluster.node_names()
         self.configure(replace(self.settings, stock_timers=True), *nodes)
@@ -86,6 +87,7 @@ class Daemons(PoolTest):
             self.wait_covered(sweep)
             self.assert_exclusive(sweep)
 
+    @long
     def test_buoyd_stands_still(self) -> None:
         with self.sweep() as sweep:
             self.stand_still("n1", sweep, "buoyd")
@@ -93,6 +95,7 @@ class Daemons(PoolTest):
             self.wait_covered(sweep)
             self.assert_exclusive(sweep)
 
+    @long
     def test_corosync_stands_still(self) -> None:
         self.cluster.set_fencing("fail")
         with self.sweep() as sweep:
@@ -113,6 +116,7 @@ class Daemons(PoolTest):
             self.wait_covered(sweep)
             self.assert_exclusive(sweep)
 
+    @long
     def test_node_half_dead(self) -> None:
         self.cluster.set_fencing("fail")
         with self.sweep() as sweep:
@@ -130,6 +134,7 @@ class Daemons(PoolTest):
     def test_corosync_killed(self) -> None:
         self.corosync_ends("n2", signal.SIGKILL)
 
+    @long
     def test_corosync_terminated(self) -> None:
         self.corosync_ends("n3", signal.SIGTERM)
 
@@ -159,6 +164,7 @@ class Cuts(PoolTest):
             self.assert_taken_over("n1", self.wait_covered(sweep, "n1"))
             self.heal(sweep)
 
+    @long
     def test_clients_network_cut_and_the_ring_alive(self) -> None:
         with self.sweep() as sweep:
             self.cluster.partition([["n1", "n2"], ["n3"]], ("lan",))
@@ -186,6 +192,7 @@ class Cuts(PoolTest):
             self.cluster.run("n2", ["nft", "delete table inet cut"])
             self.heal(sweep)
 
+    @long
     def test_a_node_that_hears_no_beats_serves_again_when_it_does(self) -> None:
         with self.sweep() as sweep:
             self.beats("n2", "input")

@@ -8,6 +8,7 @@ import unittest
 from pooling import PoolTest
 
 from lab.settings import Settings
+from lab.shared import long
 from lab.sweep import Sweep, counts
 from lab.switch import socket_of
 from lab.waiting import wait_until
@@ -15,6 +16,7 @@ from lab.waiting import wait_until
 FIVE = Settings(nodes=5)
 
 
+@long
 class FiveNodes(PoolTest):
     settings = FIVE
 

@@ -140,7 +140,7 @@ def demo(options: argparse.Namespace) -> int:
 
 def test(options: argparse.Namespace) -> int:
     """Every test."""
-    return run_all(options.only, options.match)
+    return run_all(options.only, options.match, options.long)
 
 
 def bench(options: argparse.Namespace) -> int:
@@ -203,6 +203,7 @@ class Commands:
         tested = self._add("test", test, "run every test; the last line is the total", named=False)
         tested.add_argument("--only", nargs="+", default=[], metavar="STEP", help="these steps only, for example: unit cluster")
         tested.add_argument("--match", default="", metavar="TEXT", help="tests whose name contains this only")
+        tested.add_argument("--long", action="store_true", help="with the tests that take long; some five minutes more")
         measured = self._add("bench", bench, "measure Buoy against IPaddr2 and keepalived; some twenty minutes, on an idle machine", named=False)
         add_bench_arguments(measured)
         self._simulation()

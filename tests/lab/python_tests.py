@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import unittest
 from pathlib import Path
+from typing import Callable
 
 from lab import shared
 from lab.signals import catch_signals
+
+# Set where tests that take long are to be run as well.
+LONG = "BUOY_TEST_LONG"
 
 
 class Result(unittest.TextTestResult):
@@ -66,12 +71,18 @@ class Result(unittest.TextTestResult):
         """They have been shown as they came."""
 
 
-def _only(suite: unittest.TestSuite, pattern: str) -> unittest.TestSuite:
+def _is_long(test: unittest.TestCase) -> bool:
+    """Whether lab.shared.long marks it or its class."""
+    method = getattr(test, test._testMethodName, None)
+    return bool(getattr(method, "long", False) or getattr(type(test), "long", False))
+
+
+def _only(suite: unittest.TestSuite, wanted: Callable[[unittest.TestCase], bool]) -> unittest.TestSuite:
     kept = unittest.TestSuite()
     for item in suite:
         if isinstance(item, unittest.TestSuite):
-            kept.addTest(_only(item, pattern))
-        elif pattern in item.id() or "_FailedTest" in item.id():
+            kept.addTest(_only(item, wanted))
+        elif "_FailedTest" in item.id() or wanted(item):
             kept.addTest(item)
     return kept
 
@@ -79,10 +90,16 @@ def _only(suite: unittest.TestSuite, pattern: str) -> unittest.TestSuite:
 def main(folder: str, counts: str, pattern: str = "") -> int:
     """Discover, run, write the counts down."""
     catch_signals()
-    suite = unittest.defaultTestLoader.discover(folder, pattern="*.py", top_level_dir=folder)
+    found = unittest.defaultTestLoader.discover(folder, pattern="*.py", top_level_dir=folder)
+    suite = _only(found, lambda test: pattern in test.id())
+    if LONG not in os.environ:
+        everything = suite.countTestCases()
+        suite = _only(suite, lambda test: not _is_long(test))
+        if left := everything - suite.countTestCases():
+            print(f"{left} more with ./lab test --long", flush=True)
     runner = unittest.TextTestRunner(stream=sys.stdout, resultclass=Result, verbosity=0)
     try:
-        result = runner.run(_only(suite, pattern))
+        result = runner.run(suite)
     finally:
         shared.take_down()
     failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)

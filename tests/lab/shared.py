@@ -8,6 +8,7 @@ import re
 import shutil
 import unittest
 from pathlib import Path
+from typing import TypeVar
 
 from lab.build import ROOT
 from lab.client import Client
@@ -20,6 +21,13 @@ from lab.settings import Settings
 LOGS = ROOT / "build" / "test-logs"
 THREE_NODES = Settings(nodes=3)
 _current: Cluster | None = None
+Test = TypeVar("Test")
+
+
+def long(test: Test) -> Test:
+    """Mark a test, or all of a class, as one for `./lab test --long` only."""
+    setattr(test, "long", True)
+    return test
 
 
 def cluster(settings: Settings = THREE_NODES) -> Cluster:
@@ -77,7 +85,8 @@ def put_right(lab: Cluster, keep: frozenset[str] = frozenset()) -> None:
     view = lab.wait_online()
     if view.standby:
         lab.pcs("node", "unstandby", "--all")
-    _forget_resources(lab, keep | {"fencing"})
+    if _forget_resources(lab, keep | {"fencing"}) or view.standby:
+        lab.settle()
 
 
 def _wait_fenced(lab: Cluster, off: list[str]) -> None:
@@ -95,7 +104,9 @@ def _wait_fenced(lab: Cluster, off: list[str]) -> None:
     lab.wait_view(f"{', '.join(off)} to be fenced", fenced)
 
 
-def _forget_resources(lab: Cluster, keep: frozenset[str]) -> None:
+def _forget_resources(lab: Cluster, keep: frozenset[str]) -> bool:
+    """Delete resources but some, and what is known of failures; whether there was anything to do."""
+
     def clean(view: View) -> bool:
         return view.resources <= keep and not view.standby and not view.failed
 
@@ -109,7 +120,7 @@ def _forget_resources(lab: Cluster, keep: frozenset[str]) -> None:
     if names or view.failed:
         lab.anywhere(["crm_resource", "--cleanup"])
     lab.wait_view("a cluster without other resources", clean)
-    lab.settle()
+    return bool(names or view.failed)
 
 
 class ClusterTest(unittest.TestCase):

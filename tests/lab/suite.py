@@ -18,6 +18,7 @@ from typing import Callable
 from lab.background import BackgroundBuilds
 from lab.build import FUZZING, NORMAL, ROOT, SANITIZED, Flavour
 from lab.errors import LabError
+from lab.python_tests import LONG
 from lab.setup import set_up
 
 # Lines of ctest that say nothing a summary does not say.
@@ -152,8 +153,10 @@ def _run_step(step: Step, pattern: str, builds: BackgroundBuilds) -> Counts:
         return Counts(failed=1)
 
 
-def run_all(only: list[str], pattern: str) -> int:
+def run_all(only: list[str], pattern: str, long: bool = False) -> int:
     """Run the steps, or those asked for; the last line printed is the total."""
+    if long:
+        os.environ[LONG] = "1"
     unknown = set(only) - {step.name for step in STEPS}
     if unknown:
         names = ", ".join(step.name for step in STEPS)
