@@ -116,7 +116,6 @@ class Daemons(PoolTest):
             self.wait_covered(sweep)
             self.assert_exclusive(sweep)
 
-    @long
     def test_node_half_dead(self) -> None:
         self.cluster.set_fencing("fail")
         with self.sweep() as sweep:

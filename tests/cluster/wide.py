@@ -59,7 +59,7 @@ class FiveNodes(PoolTest):
             self.cluster.power_off("n5")
             self.wait_covered(sweep, "n5")
             self.configure(Settings(nodes=4), *stay)
-            self.pool.buoy("n1", "forget", "n5")
+            self.pool.buoy("n1", "forget", "n5", "--yes")
             self.settled(*stay)
             names = {one["name"] for one in (self.pool.status("n1") or {"nodes": []})["nodes"]}
             self.assertEqual(set(stay), names)
