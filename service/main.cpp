@@ -349,7 +349,10 @@ class Daemon {
             attributes_->set(pool.name, shown_[pool.name]);
         }
         std::vector<io::LostNode> lost;
-        for (const NodeId node : status.lost) {
+        // Without a primary configuration nobody becomes lost in the agreed state, and fencing may be what is
+        // waited for (rule 0): there every other voter is asked about.
+        for (const NodeId node : status.primary ? status.lost : status.voters) {
+            if (node == driver_->ownership().self()) continue;
             const auto before = std::ranges::find(lost_, node, &io::LostNode::node);
             lost.push_back(before != lost_.end() ? *before : io::LostNode{node, last_heard(node)});
         }

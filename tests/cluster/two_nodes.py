@@ -46,7 +46,7 @@ class TwoNodes(PoolTest):
             self.cluster.power_off("n1")
             wait_until("fencing to fail", lambda: len(self.cluster.fencings("n1", "failed")) > known, 60)
             self.assert_untouched(sweep, "n1", off_ms)
-            self.pool.buoy("n2", "confirm-down", "n1")
+            self.pool.buoy("n2", "confirm-down", "n1", "--yes")
             self.assert_taken_over("n1", self.wait_covered(sweep, "n1"))
             self.assert_exclusive(sweep)
 
