@@ -39,10 +39,8 @@ Configurations::Change Configurations::members(std::vector<core::Member> members
         left_.push_back(change);
         if (change.reason == CpgReason::node_down) ring_due_ = true;
     }
-    for (const CpgChange& change : joined) {
-        joined_.push_back(change.member);
+    for (const CpgChange& change : joined)
         if (change.reason == CpgReason::node_up) ring_due_ = true;
-    }
     if (!ring_ || ring_due_ || !tellable()) return std::nullopt;
     return tell(false);
 }
@@ -71,8 +69,7 @@ core::ConfigurationChanged Configurations::tell(bool anew) {
         return std::ranges::find(left_, member, &CpgChange::member) != left_.end();
     };
     const auto stayed = [&](const core::Member& member) {
-        return !anew && contains(told_, member) && contains(members_, member) && !went(member) &&
-               !contains(joined_, member);
+        return !anew && contains(told_, member) && contains(members_, member) && !went(member);
     };
     for (const core::Member& member : members_)
         if (!stayed(member)) event.joined.push_back(member.node);
@@ -85,7 +82,6 @@ core::ConfigurationChanged Configurations::tell(bool anew) {
     told_ring_ = ring_;
     told_ = members_;
     left_.clear();
-    joined_.clear();
     return event;
 }
 

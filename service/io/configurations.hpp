@@ -46,9 +46,7 @@ class Configurations {
     std::vector<core::Member> members_;
     std::optional<CorosyncRing> told_ring_;
     std::vector<core::Member> told_;
-    // Since the last that was told.
-    std::vector<CpgChange> left_;
-    std::vector<core::Member> joined_;
+    std::vector<CpgChange> left_;  ///< since then
 };
 
 }  // namespace buoy::io

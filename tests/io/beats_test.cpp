@@ -258,6 +258,11 @@ TEST_F(TwoNodes, nodes_come_and_go) {
     send_raw(3, datagram(beat(3), 2));
     dispatch(first_);
     EXPECT_EQ(first_.beats->counters().unknown_address, 1U);
+    // Installed anew, it counts from wherever its clock is.
+    ASSERT_TRUE(first_.beats->set_nodes(three));
+    send_raw(3, datagram(beat(3, 0), 1));
+    dispatch(first_);
+    EXPECT_EQ(first_.received.size(), 2U);
 }
 
 }  // namespace

@@ -112,8 +112,16 @@ TEST_F(ChildrenTest, a_child_of_a_real_time_thread_is_an_ordinary_one) {
 }
 
 TEST_F(ChildrenTest, what_takes_too_long_is_killed) {
-    const ChildResult result = run({"sh", "-c", "echo $$ >&2; exec sleep 1000"}, 200ms);
+    std::array<int, 2> fifo{};
+    ASSERT_EQ(pipe2(fifo.data(), O_CLOEXEC), 0);
+    const std::string path = "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(fifo[1]);
+    const ChildResult result = run({"sh", "-c", "exec > " + path + "; echo began; exec sleep 1000"}, 500ms);
     EXPECT_EQ(result.end, End::timed_out);
+    std::array<char, 16> word{};
+    EXPECT_EQ(read(fifo[0], word.data(), word.size()), 6) << "it had no time to begin";
+    close(fifo[1]);
+    EXPECT_EQ(read(fifo[0], word.data(), word.size()), 0) << "it still has the other end";
+    close(fifo[0]);
     // Its end is taken notice of, so that nothing is left of it.
     const std::string count = "ps -o stat= --ppid " + std::to_string(getpid()) + " | grep -c Z";
     for (int i = 0; i < 100 && shell(count).output != "0\n"; ++i) {

@@ -58,6 +58,12 @@ TEST(Configurations, a_daemon_comes_and_goes_on_a_ring_that_stays) {
     event = configurations.members({self}, {{second, CpgReason::process_down}}, {});
     ASSERT_TRUE(event);
     EXPECT_EQ(*event, (ConfigurationChanged{ring1, {self}, {}, {{{2}, Departed::process_down}}}));
+    event = configurations.members({self, second}, {}, {{second, CpgReason::join}});
+    ASSERT_TRUE(event);
+    EXPECT_EQ(*event, (ConfigurationChanged{ring1, {self, second}, {{2}}, {}}));
+    event = configurations.members({self, second, third}, {}, {{third, CpgReason::join}});
+    ASSERT_TRUE(event);
+    EXPECT_EQ(*event, (ConfigurationChanged{ring1, {self, second, third}, {{3}}, {}})) << "that is over";
 }
 
 TEST(Configurations, a_ring_is_told_once_after_the_last_of_its_calls) {
