@@ -151,18 +151,27 @@ TEST_F(ChildrenTest, one_may_be_started_when_another_is_done) {
 }
 
 TEST_F(ChildrenTest, those_that_run_die_with_it) {
-    std::array<int, 2> fifo{};
-    ASSERT_EQ(pipe2(fifo.data(), O_CLOEXEC), 0);
-    // The path stands for the pipe; the child has it open for as long as it lives.
-    const std::string path = "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(fifo[1]);
-    children_->run({"sh", "-c", "exec sleep 1000 > " + path}, 1000s, [](const ChildResult&) {});
-    children_->run({"sh", "-c", "echo began > " + path}, 1000s, [](const ChildResult&) {});
-    std::array<char, 16> word{};
-    ASSERT_GT(read(fifo[0], word.data(), word.size()), 0);
-    children_.reset();
-    close(fifo[1]);
-    EXPECT_EQ(read(fifo[0], word.data(), word.size()), 0) << "somebody still has the other end";
-    close(fifo[0]);
+    // Some were just started, others have been for long enough to be known to run.
+    for (const bool known : {false, true}) {
+        children_.emplace(Children::open().value());
+        results_.clear();
+        std::array<int, 2> fifo{};
+        ASSERT_EQ(pipe2(fifo.data(), O_CLOEXEC), 0);
+        // The path stands for the pipe; the child has it open for as long as it lives.
+        const std::string path = "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(fifo[1]);
+        children_->run({"sh", "-c", "exec > " + path + "; echo began; exec sleep 1000"}, 1000s,
+                       [](const ChildResult&) {});
+        std::array<char, 16> word{};
+        ASSERT_GT(read(fifo[0], word.data(), word.size()), 0);
+        if (known) {
+            start({"true"});
+            wait_for(1);
+        }
+        children_.reset();
+        close(fifo[1]);
+        EXPECT_EQ(read(fifo[0], word.data(), word.size()), 0) << "it still has the other end";
+        close(fifo[0]);
+    }
 }
 
 }  // namespace

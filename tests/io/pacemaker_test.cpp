@@ -109,6 +109,8 @@ TEST_F(FencingTool, a_lost_node_is_asked_about_until_it_is_not_lost_any_more) {
     const std::size_t count = calls().size();
     settle(*fencing_);
     EXPECT_EQ(calls().size(), count);
+    pollfd silent{fencing_->fd(), POLLIN, 0};
+    EXPECT_EQ(poll(&silent, 1, 700), 0) << "an idle daemon must not be woken";
 }
 
 TEST_F(FencingTool, all_lost_nodes_are_asked_about) {
@@ -180,8 +182,10 @@ class AttributesTool : public PacemakerTools {
 
 TEST_F(AttributesTool, the_last_value_wins) {
     make("attrd_updater", "");
+    const TimePoint began = boot_now();
     for (int i = 1; i <= 20; ++i) attributes_->set("web", std::to_string(i) + "/20");
     dispatch_until(*attributes_, [this] { return calls().size() == 2; });
+    EXPECT_GE(boot_now() - began, 500ms);
     EXPECT_EQ(calls(),
               (std::vector<std::string>{"--name=buoy-web --update=1/20", "--name=buoy-web --update=20/20"}));
 }
@@ -205,7 +209,19 @@ TEST_F(AttributesTool, what_was_set_is_not_set_again_unless_it_failed) {
     attributes_->set("web", "1/2");
     attributes_->set("bad", "1/1");
     dispatch_until(*attributes_, [this] { return calls().size() == 3; });
+    attributes_->set("bad", "2/2");
+    dispatch_until(*attributes_, [this] { return calls().size() == 4; });
     EXPECT_EQ(calls()[2], "--name=buoy-bad --update=1/1");
+    EXPECT_EQ(calls()[3], "--name=buoy-bad --update=2/2");
+}
+
+TEST_F(AttributesTool, one_child_runs_at_a_time) {
+    const std::string lock = (directory_ / "lock").native();
+    make("attrd_updater", "mkdir " + lock + " || exit 1; sleep 0.1; rmdir " + lock);
+    for (const char* pool : {"a", "b", "c"}) attributes_->set(pool, "1/1");
+    dispatch_until(*attributes_, [this] { return calls().size() == 3; });
+    settle(*attributes_);
+    EXPECT_TRUE(failures_.empty());
 }
 
 TEST_F(AttributesTool, an_attribute_is_deleted) {

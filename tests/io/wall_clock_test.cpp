@@ -40,9 +40,9 @@ TEST(WallClock, a_time_to_come_is_not_found) {
 
 TEST(WallClock, reading_two_clocks_takes_time) {
     WallClock clock;
-    clock.observe(at(100s));
-    clock.observe(at(110s, 2ms));
-    clock.observe(at(120s, -2ms));
+    clock.observe(at(100s, -2ms));
+    clock.observe(at(110s));
+    clock.observe(at(120s, 2ms));
     expect_just_before(clock.boot_time_of(epoch + 115s), 115s);
 }
 
