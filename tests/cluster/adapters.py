@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import threading
+import time
 import unittest
 from pathlib import Path
 from typing import Any, Callable
@@ -116,6 +118,17 @@ class Watcher:
         return self.wait_for("counters", since)
 
 
+def configurations_together(watcher: Watcher) -> dict[int, int]:
+    """In how many configurations of the present ring it has been with each node, as the core counts."""
+    counts: dict[int, int] = {}
+    ring = ""
+    for event in watcher.of("configuration"):
+        stayed = set(counts) - {int(node) for node in event["left"]} if event["ring"] == ring else set()
+        counts = {node: counts[node] + 1 if node in stayed else 1 for node in event["members"]}
+        ring = event["ring"]
+    return counts
+
+
 class Adapters(unittest.TestCase):
     cluster: Cluster
 
@@ -204,6 +217,32 @@ class Membership(Adapters):
         told = [self.watchers[name].of("configuration", since[name]) for name in ("n1", "n2")]
         self.assertEqual(6, len(told[0]))
         self.assertEqual(*told)
+
+    def test_daemons_that_join_while_a_ring_is_formed_count_with_the_others(self) -> None:
+        """Corosync names a ring to who joins before the ring's members are known."""
+        chance = random.Random(1)
+        for _ in range(8):
+            self.cluster.partition([["n1", "n2"], ["n3"]], ("ring",))
+            # Not waits: rings take about a second, and daemons shall come at any time in it.
+            time.sleep(chance.uniform(0, 1.6))
+            self.cluster.heal()
+            time.sleep(chance.uniform(0, 1.0))
+            for name in chance.sample(NAMES, 2):
+                self.watchers[name].stop()
+                self.watch(name)
+            self.wait_together(1, 2, 3)
+            wait_until("equal counts", self.counts_are_equal, explain=lambda: str(self.counts()))
+
+    def counts(self) -> dict[int, dict[int, int]]:
+        return {n: configurations_together(self.watchers[f"n{n}"]) for n in (1, 2, 3)}
+
+    def counts_are_equal(self) -> bool:
+        counts = self.counts()
+        return all(
+            one in counts[other] and counts[one].get(other) == counts[other][one]
+            for one in counts
+            for other in counts
+        )
 
     def test_a_node_that_dies_leaves_with_a_new_ring(self) -> None:
         incarnation = self.wait_beat("n1", 3)["incarnation"]
