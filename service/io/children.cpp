@@ -29,9 +29,10 @@
 namespace buoy::io {
 namespace {
 
+constexpr std::size_t pointer_size = sizeof(void*);
 constexpr std::size_t most_output = std::size_t{1} << 20;
 constexpr std::size_t most_errors = 4096;
-constexpr std::size_t thread_stack = 128 * 1024;  // small, as it may be locked into memory
+constexpr std::size_t thread_stack = std::size_t{128} * 1024;  // small, as it may be locked into memory
 
 // What has become ready, by the number epoll gives back: 0 the starter, 1 the timer, then 4 for each child.
 enum class Source : std::uint64_t { process, output, errors };
@@ -151,14 +152,14 @@ bool Starter::start(std::uint64_t child, std::vector<std::string> argv) {
     order->child = child;
     order->argv = std::move(argv);
     Order* const pointer = order.get();
-    if (write(wanted_.write.get(), &pointer, sizeof pointer) != sizeof pointer) return false;
+    if (write(wanted_.write.get(), &pointer, pointer_size) != pointer_size) return false;
     static_cast<void>(order.release());
     return true;
 }
 
 std::unique_ptr<Starter::Order> Starter::take() {
     Order* pointer = nullptr;
-    if (read(started_.read.get(), &pointer, sizeof pointer) != sizeof pointer) return nullptr;
+    if (read(started_.read.get(), &pointer, pointer_size) != pointer_size) return nullptr;
     return std::unique_ptr<Order>(pointer);
 }
 
@@ -167,9 +168,9 @@ void Starter::work() {
     const sched_param ordinary{};
     sched_setscheduler(0, SCHED_OTHER, &ordinary);
     Order* order = nullptr;
-    while (read(wanted_.read.get(), &order, sizeof order) == sizeof order) {
+    while (read(wanted_.read.get(), &order, pointer_size) == pointer_size) {
         if (!stop_) order->spawned = spawn(order->argv);
-        if (write(started_.write.get(), &order, sizeof order) != sizeof order) return;
+        if (write(started_.write.get(), &order, pointer_size) != pointer_size) return;
     }
 }
 

@@ -68,6 +68,7 @@ class Plan {
     }
     int start(pid_t& pid, const std::vector<std::string>& argv) {
         std::vector<char*> words;
+        words.reserve(argv.size() + 1);
         for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
         words.push_back(nullptr);
         return posix_spawnp(&pid, words[0], &actions_, &attributes_, words.data(), environ);
