@@ -41,15 +41,18 @@ bool is_down(const Error& error) {
     return error.code == ECONNREFUSED || error.code == ECONNRESET || error.code == ETIMEDOUT;
 }
 
-std::vector<LeftPool> left_pools() {
-    std::vector<LeftPool> left;
+Left left_pools() {
+    auto stored = pool::stored_pools();
+    Left left{{}, std::move(stored.problems)};
     auto netlink = net::Netlink::open();
-    for (const auto& stored : pool::stored_pools().pools) {
-        LeftPool pool{stored.name, stored.addresses.size(), {}};
-        const auto carried = netlink ? pool::carried(*netlink, stored) : fail("");
+    if (!netlink) left.problems.push_back(netlink.error().message);
+    for (const auto& parameters : stored.pools) {
+        LeftPool pool{parameters.name, parameters.addresses.size(), {}};
+        const auto carried = netlink ? pool::carried(*netlink, parameters) : std::vector<pool::Carried>();
+        if (!carried) left.problems.push_back(carried.error().message);
         if (carried)
             for (const auto& [ip, link] : *carried) pool.carried.emplace_back(ip.to_string(), link);
-        left.push_back(std::move(pool));
+        left.pools.push_back(std::move(pool));
     }
     return left;
 }

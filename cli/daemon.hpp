@@ -27,6 +27,6 @@ Answer<Status> ask_status();
 /// True when the error means that no daemon runs, so that left_pools() says what there is.
 bool is_down(const Error& error);
 /// What was started here and what the kernel has of it, for the time that the daemon is not there.
-std::vector<LeftPool> left_pools();
+Left left_pools();
 
 }  // namespace buoy::cli

@@ -142,6 +142,12 @@ void warn_of_nodes(const Status& status, std::vector<std::string>& into) {
     }
 }
 
+/// What is wrong with the node has been said.
+bool is_known_to_be_away(const Status& status, const std::string& name) {
+    const auto node = std::ranges::find(status.nodes, name, &Node::name);
+    return node != status.nodes.end() && (node->lost || node->condemned || node->drained);
+}
+
 void warn_of_pool(const Status& status, const Pool& pool, std::vector<std::string>& into) {
     if (pool.on_loss == "unsafe")
         into.push_back(
@@ -161,7 +167,7 @@ void warn_of_pool(const Status& status, const Pool& pool, std::vector<std::strin
                                    pool.no_carrier_because.empty() ? "its NIC on this node has no carrier"
                                                                    : pool.no_carrier_because));
     for (const auto& node : pool.not_eligible)
-        if (node != status.node)
+        if (node != status.node && !is_known_to_be_away(status, node))
             into.push_back(
                 fmt::format("pool {} cannot use {}: `buoy status` there says why", pool.name, node));
 }
@@ -199,7 +205,7 @@ std::string note_on(const Status& status, const Pool& pool, const std::string& n
         if (node->condemned && !node->lost) notes.emplace_back("not heard");
         if (node->drained) notes.emplace_back("drained");
     }
-    if (contains(pool.not_eligible, name)) notes.emplace_back("not eligible");
+    if (notes.empty() && contains(pool.not_eligible, name)) notes.emplace_back("not eligible");
     return notes.empty() ? "" : "  " + join(notes, ", ");
 }
 
@@ -377,10 +383,11 @@ std::vector<std::string> watch_lines(const Status* before, const Status& now) {
     return lines;
 }
 
-std::string left_text(const std::vector<LeftPool>& pools) {
-    if (pools.empty()) return "No pool is started on this node.\n";
+std::string left_text(const Left& left) {
+    if (left.pools.empty() && left.problems.empty()) return "No pool is started on this node.\n";
     std::string text;
-    for (const auto& pool : pools) {
+    for (const auto& problem : left.problems) text += problem + '\n';
+    for (const auto& pool : left.pools) {
         if (pool.carried.empty()) {
             text += fmt::format("Pool {} is started here; the kernel has none of its {} addresses.\n",
                                 pool.name, pool.slots);
@@ -397,15 +404,15 @@ std::string left_text(const std::vector<LeftPool>& pools) {
     return text;
 }
 
-nlohmann::json left_json(const std::string& error, const std::vector<LeftPool>& pools) {
+nlohmann::json left_json(const std::string& error, const Left& left) {
     nlohmann::json all = nlohmann::json::array();
-    for (const auto& pool : pools) {
+    for (const auto& pool : left.pools) {
         nlohmann::json carried = nlohmann::json::array();
         for (const auto& [address, link] : pool.carried)
             carried.push_back({{"address", address}, {"link", link}});
         all.push_back({{"name", pool.name}, {"slots", pool.slots}, {"carried", carried}});
     }
-    return {{"ok", false}, {"error", error}, {"pools", all}};
+    return {{"ok", false}, {"error", error}, {"pools", all}, {"problems", left.problems}};
 }
 
 }  // namespace buoy::cli

@@ -38,7 +38,11 @@ struct LeftPool {
     std::size_t slots = 0;
     std::vector<std::pair<std::string, std::string>> carried;  ///< address and link, in order of addresses
 };
-std::string left_text(const std::vector<LeftPool>& pools);
-nlohmann::json left_json(const std::string& error, const std::vector<LeftPool>& pools);
+struct Left {
+    std::vector<LeftPool> pools;
+    std::vector<std::string> problems;  ///< why there may be more
+};
+std::string left_text(const Left& left);
+nlohmann::json left_json(const std::string& error, const Left& left);
 
 }  // namespace buoy::cli

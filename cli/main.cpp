@@ -89,8 +89,7 @@ int say(const Arguments& arguments, const Refusal& refusal) {
     const bool down = is_down(refusal.error);
     if (arguments.json()) {
         print(refusal.reply.empty()
-                  ? left_json(refusal.error.message, down ? left_pools() : std::vector<LeftPool>()).dump() +
-                        '\n'
+                  ? left_json(refusal.error.message, down ? left_pools() : Left()).dump() + '\n'
                   : refusal.reply + '\n');
         return 1;
     }

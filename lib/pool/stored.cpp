@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,9 +37,24 @@ fs::path file_of(const std::string& name, const std::string& directory) {
     return fs::path(directory) / (name + std::string(suffix));
 }
 
+/// Makes it and what it is in, to be read by everybody under whatever umask; one that is there stays as it
+/// is.
+Result<void> make_directory(const fs::path& path) {
+    std::error_code error;
+    if (fs::is_directory(path, error)) return {};
+    if (auto made = make_directory(path.parent_path()); !made) return made;
+    fs::create_directory(path, error);
+    if (!error) fs::permissions(path, fs::perms(0755), error);
+    if (error) return net::fail_errno(error.value(), "cannot make " + path.string());
+    return {};
+}
+
 Result<void> write_whole(const fs::path& path, std::string_view text) {
     const net::Fd file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
     if (!file) return net::fail_errno(errno, "cannot write " + path.string());
+    // Whoever may ask the daemon may read it as well; the umask under which Pacemaker runs agents lets
+    // nobody.
+    if (fchmod(file.get(), 0644) != 0) return net::fail_errno(errno, "cannot write " + path.string());
     while (!text.empty()) {
         const ssize_t written = write(file.get(), text.data(), text.size());
         if (written < 0 && errno == EINTR) continue;
@@ -110,9 +126,8 @@ bool is_gone(int code) {
 }  // namespace
 
 Result<void> store(const PoolParameters& parameters, const std::string& directory) {
+    if (auto made = make_directory(directory); !made) return made;
     std::error_code error;
-    fs::create_directories(directory, error);
-    if (error) return net::fail_errno(error.value(), "cannot make " + directory);
     const fs::path path = file_of(parameters.name, directory);
     const fs::path beside = path.string() + ".new";
     if (auto written = write_whole(beside, parameters.to_json().dump() + '\n'); !written) return written;

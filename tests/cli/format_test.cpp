@@ -123,13 +123,14 @@ TEST(Explanation, is_the_daemons) {
 }
 
 TEST(Left, is_what_the_kernel_has) {
-    std::vector<LeftPool> pools = {
+    Left left;
+    left.pools = {
         {"mail", 3, {}},
         {"web",
          30,
          {{"10.77.0.60", "eth0"}, {"10.77.0.61", "eth0"}, {"10.77.0.62", "eth0"}, {"2001:db8::1", "eth1"}}}};
-    expect_golden("left.text",
-                  left_text(pools) + left_text({}) + left_json("no daemon", pools).dump() + '\n');
+    left.problems = {"/run/buoy/pools/a.json cannot be read"};
+    expect_golden("left.text", left_text(left) + left_text({}) + left_json("no daemon", left).dump() + '\n');
 }
 
 TEST(Slots, are_found_by_address_and_by_number) {

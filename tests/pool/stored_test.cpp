@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -74,6 +75,15 @@ TEST_F(Stored, files_that_cannot_be_read_are_named_and_passed_over) {
     ASSERT_EQ(stored.problems.size(), 3U);
     EXPECT_NE(stored.problems[2].find("c.json is of a pool named 'web'"), std::string::npos)
         << stored.problems[2];
+}
+
+TEST_F(Stored, everybody_may_read_it_whatever_the_umask) {
+    const auto before = umask(077);
+    const auto stored = store(pool("web", "10.0.0.1"), directory_);
+    umask(before);
+    ASSERT_TRUE(stored) << stored.error().message;
+    EXPECT_EQ(fs::status(directory_).permissions(), fs::perms(0755));
+    EXPECT_EQ(fs::status(directory_ / "web.json").permissions(), fs::perms(0644));
 }
 
 TEST_F(Stored, a_directory_that_cannot_be_made_is_an_error) {
