@@ -8,7 +8,7 @@ estimate of the median of all, while a long interval would be an error in every 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable
 
 from bench.moves import closed_gap_ms
@@ -62,10 +62,11 @@ def reach(cluster: Cluster) -> None:
 
 @dataclass
 class Tally:
-    """The gaps of one peer in one situation, and whether two nodes answered at a time."""
+    """The gaps of one peer in one situation, whether two nodes answered at a time, and how well it was asked."""
 
-    gaps_ms: list[float]
+    gaps_ms: list[float] = field(default_factory=list)
     overlaps: int = 0
+    stalls_ms: list[float] = field(default_factory=list)
 
     def measure(self, cluster: Cluster, look: Look, act: Callable[[Sweep, Holders], str]) -> None:
         """Have something happen, with the client asking; it returns the node whose addresses went."""
@@ -78,3 +79,16 @@ class Tally:
             reports = sweep.stop()
         self.gaps_ms += [closed_gap_ms(report, began_ms) for report in reports.values()]
         self.overlaps += len(sweep.overlaps())
+        self.stalls_ms += [length_ms for end_ms, length_ms in sweep.stalls_ms if end_ms > began_ms]
+
+    def notes(self, who: str) -> list[str]:
+        """What has to be known beside the gaps."""
+        said = []
+        if self.overlaps:
+            said.append(f"{who}: {self.overlaps} times two nodes answered at a time.")
+        if self.stalls_ms:
+            longest_ms = max(self.stalls_ms)
+            said.append(
+                f"{who}: the client itself was held up {len(self.stalls_ms)} times, for {longest_ms:.1f} ms at most."
+            )
+        return said

@@ -56,14 +56,12 @@ def series_of(
     progress: Callable[[str], None],
 ) -> Outcome:  # fmt: skip
     """So many rounds of one way of losing the addresses."""
-    tally = Tally([])
+    tally = Tally()
     for number in range(rounds):
         progress(f"{name} {number + 1}/{rounds}")
         lose(tally, cluster, vrrp, look, how)
-    outcome = Outcome([Series("keepalived", scenario, name, "ms", tally.gaps_ms, gap=True)])
-    if tally.overlaps:
-        outcome.notes.append(f"{name}, {scenario}: {tally.overlaps} times two nodes answered at a time.")
-    return outcome
+    series = Series("keepalived", scenario, name, "ms", tally.gaps_ms, gap=True)
+    return Outcome([series], notes=tally.notes(f"{name}, {scenario}"))
 
 
 def many(

@@ -57,16 +57,13 @@ def _restore(cluster: Cluster, pool: Pool) -> None:
 
 
 def _crashes(context: Context, cluster: Cluster, count: int, label: str, *options: str) -> Outcome:
-    tally = Tally([])
+    tally = Tally()
     with pool_of(cluster, count, *options) as pool:
         for number in range(context.rounds):
             context.progress(f"{label}, {count}: {number + 1}/{context.rounds}")
             _lose(cluster, pool, tally, Look.at(count))
     series = Series("pool-crash", scenario(count), label, "ms", tally.gaps_ms, gap=True)
-    notes = []
-    if tally.overlaps:
-        notes.append(f"{label}, {scenario(count)}: {tally.overlaps} times two nodes answered at a time.")
-    return Outcome([series], notes=notes)
+    return Outcome([series], notes=tally.notes(f"{label}, {scenario(count)}"))
 
 
 def _ipaddr2(context: Context, cluster: Cluster) -> Series:

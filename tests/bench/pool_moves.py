@@ -43,7 +43,7 @@ def _move(pool: Pool, tally: Tally, look: Look, source: str, target: str) -> Non
 
 
 def _buoy(context: Context, cluster: Cluster, count: int) -> Tally:
-    tally = Tally([])
+    tally = Tally()
     with pool_of(cluster, count) as pool:
         gather(cluster, pool, HOME)
         pool.buoy(HOME, "drain", THIRD)
@@ -68,8 +68,7 @@ def run(context: Context) -> Outcome:
         gaps_ms = ours[count].gaps_ms
         outcome.series.append(Series("pool-move", scenario(count), BUOY, "ms", gaps_ms, gap=True))
         outcome.add(theirs)
-        if ours[count].overlaps:
-            outcome.notes.append(f"Buoy, {scenario(count)}: {ours[count].overlaps} times two nodes answered.")
+        outcome.notes += ours[count].notes(f"{BUOY}, {scenario(count)}")
         their_ms = median(theirs.series[0].samples)
         what, basis = f"planned move of {count}, Buoy, median", f"{len(gaps_ms)} gaps"
         outcome.targets += [

@@ -46,6 +46,8 @@ class Sweep:
         self.addresses = [str(ipaddress.ip_address(address)) for address in addresses]
         self.late_ms = max(10.0, 3 * interval_ms)
         self.cpu_s = 0.0
+        # When the asking went on after it had been held up, and for how long: (end, length).
+        self.stalls_ms: list[tuple[float, float]] = []
         self._requests: list[list[Request]] = [[] for _ in addresses]
         self._evidence: list[list[Evidence]] = [[] for _ in addresses]
         self._names: dict[bytes, dict[int, str]] = {b"H": {}, b"M": {}}
@@ -184,6 +186,8 @@ class Sweep:
             self._names[kind][who] = raw.rstrip(b"\0").decode()
         elif kind == b"M":
             self._names[kind][who] = raw[:6].hex(":")
+        elif kind == b"L":
+            self.stalls_ms.append((value / 1e6, sequence / 1e3))
         elif kind == b"E":
             self._ended, self.cpu_s = True, value / 1e9
             if sequence:
