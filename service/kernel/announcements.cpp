@@ -23,14 +23,23 @@ using Frames = std::vector<std::vector<std::uint8_t>>;
 constexpr std::size_t slots_at_once = 256;
 constexpr std::size_t frames_at_once = 256;
 
-void append(Frames& frames, const net::Link& link, const IpAddress& ip, net::AnnounceForms forms,
-            bool router) {
+using Forms = std::pair<int, int>;  // gratuitous requests and replies
+
+/// The form that goes out first, and what is left for later.
+Forms part_of(net::AnnounceForms forms, Announcements::Part part) {
+    const Forms first = forms.requests > 0 ? Forms{1, 0} : Forms{0, std::min(forms.replies, 1)};
+    if (part == Announcements::Part::first) return first;
+    if (part == Announcements::Part::all) return {forms.requests, forms.replies};
+    return {forms.requests - first.first, forms.replies - first.second};
+}
+
+void append(Frames& frames, const net::Link& link, const IpAddress& ip, Forms forms, bool router) {
+    const auto [requests, replies] = forms;
     if (ip.is_v4()) {
-        for (int i = 0; i < forms.requests; ++i)
-            frames.push_back(wire::gratuitous_request(link.mac, ip.v4()));
-        for (int i = 0; i < forms.replies; ++i) frames.push_back(wire::gratuitous_reply(link.mac, ip.v4()));
+        for (int i = 0; i < requests; ++i) frames.push_back(wire::gratuitous_request(link.mac, ip.v4()));
+        for (int i = 0; i < replies; ++i) frames.push_back(wire::gratuitous_reply(link.mac, ip.v4()));
     } else {
-        for (int i = 0; i < std::max(forms.requests, forms.replies); ++i)
+        for (int i = 0; i < std::max(requests, replies); ++i)
             frames.push_back(wire::unsolicited_advertisement(link.mac, ip.v6(), router));
     }
 }
@@ -82,7 +91,7 @@ Result<FrameSender*> Announcements::sender(const net::Link& link) {
     return &senders_.insert_or_assign(link.index, std::move(*made)).first->second;
 }
 
-Result<void> Announcements::burst(const std::vector<SlotId>& slots) {
+Result<void> Announcements::burst(const std::vector<SlotId>& slots, Part part) {
     // Neighbours stand in slots of one pool, so runs by link are long.
     Frames frames;
     const net::Link* link = nullptr;
@@ -103,7 +112,7 @@ Result<void> Announcements::burst(const std::vector<SlotId>& slots) {
             link = held->link;
             router = net::Sysctl::ipv6(link->name, "forwarding").get().value_or(0) > 0;
         }
-        append(frames, *link, held->ip, held->pool->forms, router);
+        append(frames, *link, held->ip, part_of(held->pool->forms, part), router);
     }
     return flush();
 }

@@ -44,8 +44,11 @@ class Announcements {
     using LookUp = std::function<std::optional<Held>(SlotId)>;
     explicit Announcements(LookUp look_up) : look_up_(std::move(look_up)) {}
 
+    /// Of many slots each is told of once before any is told of in another form: a frame that says nothing new
+    /// would only keep the others waiting.
+    enum class Part : std::uint8_t { all, first, rest };
     /// Announces the slots at once.
-    Result<void> burst(const std::vector<SlotId>& slots);
+    Result<void> burst(const std::vector<SlotId>& slots, Part part = Part::all);
     /// Adds the repeats that the pool's schedule has for slots whose first burst was at `first`.
     void repeat(const PoolPlan& plan, const std::vector<SlotId>& slots, TimePoint first);
     /// When run() is due; TimePoint::max() if never.

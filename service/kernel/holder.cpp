@@ -17,8 +17,6 @@ namespace buoy::kernel {
 
 namespace {
 
-using Failures = std::vector<std::pair<SlotId, int>>;
-
 // So many addresses are added before they are announced: a large open is heard of piece by piece.
 constexpr std::size_t slots_at_once = 64;
 
@@ -26,11 +24,11 @@ bool gone(int code) {
     return code == EADDRNOTAVAIL || code == ENODEV;
 }
 
-std::string because(const Failures& failures) {
+std::string because(const std::vector<std::pair<SlotId, int>>& failures) {
     return failures.empty() ? std::string() : std::string(std::strerror(failures.front().second));
 }
 
-std::vector<SlotId> slots_of(const Failures& failures) {
+std::vector<SlotId> slots_of(const std::vector<std::pair<SlotId, int>>& failures) {
     std::vector<SlotId> slots;
     for (const auto& [slot, code] : failures) slots.push_back(slot);
     return slots;
@@ -176,8 +174,9 @@ void Holder::on(const OpenSlots& order) {
         tell_(Failed{order.id, slots_of(failures), reason});
 }
 
-Failures Holder::show(const std::vector<SlotId>& slots) {
+Holder::Failures Holder::show(const std::vector<SlotId>& slots) {
     Failures failures;
+    std::vector<SlotId> shown;
     for (std::size_t at = 0; at < slots.size(); at += slots_at_once) {
         const std::size_t end = std::min(slots.size(), at + slots_at_once);
         std::vector<net::Request> batch;
@@ -199,19 +198,24 @@ Failures Holder::show(const std::vector<SlotId>& slots) {
         for (const auto& [index, code] : *refused)
             if (code != EEXIST) failures.emplace_back(slots[at + index], code);
         for (const SlotId slot : slots_of(failures)) std::erase(added, slot);
-        // An address that its neighbours were not told of is of no use to them.
-        if (auto told = announcements_.burst(added); !told) {
-            tell_(Noticed{told.error().message});
-            for (const SlotId slot : added) failures.emplace_back(slot, told.error().code);
-            hide(added);
-            continue;
-        }
+        announce(added, Announcements::Part::first, failures);
+        shown.insert(shown.end(), added.begin(), added.end());
         if (!added.empty()) announcements_.repeat(*open_.at(added.front()).pool, added, now_);
     }
+    announce(shown, Announcements::Part::rest, failures);
     return failures;
 }
 
-Failures Holder::hide(std::vector<SlotId> slots) {
+void Holder::announce(std::vector<SlotId>& slots, Announcements::Part part, Failures& failures) {
+    const auto told = announcements_.burst(slots, part);
+    if (told) return;
+    // An address that its neighbours were not told of is of no use to them.
+    tell_(Noticed{told.error().message});
+    for (const SlotId slot : slots) failures.emplace_back(slot, told.error().code);
+    hide(std::exchange(slots, {}));
+}
+
+Holder::Failures Holder::hide(std::vector<SlotId> slots) {
     // The oldest address of a network is its primary one, and removing that makes the kernel look at all
     // others: where many go, it goes last.
     std::ranges::sort(slots, std::ranges::greater(), [&](SlotId s) { return open_.at(s).added; });

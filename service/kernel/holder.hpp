@@ -70,8 +70,12 @@ class Holder {
     [[nodiscard]] Watched* watched(const std::string& pool);
     /// Adds addresses and announces them, in pieces, so that the first are heard of before the last are
     /// added.
-    std::vector<std::pair<SlotId, int>> show(const std::vector<SlotId>& slots);
-    std::vector<std::pair<SlotId, int>> hide(std::vector<SlotId> slots);
+    /// What could not be done, with the error number.
+    using Failures = std::vector<std::pair<SlotId, int>>;
+    Failures show(const std::vector<SlotId>& slots);
+    Failures hide(std::vector<SlotId> slots);
+    /// Where the slots cannot be announced they are hidden again, and taken out of `slots`.
+    void announce(std::vector<SlotId>& slots, Announcements::Part part, Failures& failures);
     [[nodiscard]] std::vector<SlotId> all_open() const;
     void remove_strays();
     /// Removes an address of a watched pool that is not held here. Whether it did.
