@@ -150,6 +150,9 @@ void Cluster::act_on_members(const Action& a) {
             at(now_, Tick::request, n, static_cast<std::uint32_t>(events_.size() - 1));
             return at(now_ + a.span, Tick::quorum, n);
         }
+        case Kind::lag:
+            m.lags_until = std::max(m.lags_until, now_ + a.span);
+            return;
         case Kind::replay:
             if (m.last_rejoin) inject(n, m.older_rejoin ? *m.older_rejoin : *m.last_rejoin);
             return;
@@ -165,8 +168,8 @@ void Cluster::make_calm() {
         m.group = 0;
         m.close_fails_until = 0;
         m.stall_before = UINT32_MAX;
-        // Who is paused still may sleep on; only then is there calm.
-        all_awake_at_ = std::max(all_awake_at_, m.busy_until);
+        // Who is paused still may sleep on, and who lags lag; only then is there calm.
+        all_awake_at_ = std::max({all_awake_at_, m.busy_until, m.lags_until});
         if (m.open_fails_until != INT64_MAX) m.open_fails_until = 0;
     }
     for (std::uint32_t i = 0; i < machines_.size(); ++i) {

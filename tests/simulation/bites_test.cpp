@@ -32,12 +32,18 @@ class bites : public testing::TestWithParam<int> {
                (std::string(name_of(fault())) + ".schedule");
     }
     [[nodiscard]] Schedule schedule() const { return read_schedule(path()); }
+    // What shows that the rule is missing: a gate, a slot or a state where there is such a thing, or else the
+    // rule itself seen from outside.
+    [[nodiscard]] Outcome without_the_rule() const {
+        const Outcome shown = run(schedule(), fault(), {.thorough = false, .rules = false});
+        return shown.ok ? run(schedule(), fault()) : shown;
+    }
 };
 
 }  // namespace
 
 TEST_P(bites, removed_rule_is_found) {
-    const Outcome outcome = run(schedule(), fault());
+    const Outcome outcome = without_the_rule();
     EXPECT_FALSE(outcome.ok) << "nothing shows that " << name_of(fault()) << " is missing";
 }
 
@@ -46,11 +52,17 @@ TEST_P(bites, same_schedule_holds_with_the_rule) {
     EXPECT_TRUE(outcome.ok) << outcome.breach;
 }
 
-TEST_P(bites, rule_is_in_the_documented_table) {
+TEST_P(bites, documented_table_says_what_finds_it) {
     std::ifstream in(BUOY_OWNERSHIP_DOC);
-    std::stringstream text;
-    text << in.rdbuf();
-    EXPECT_NE(text.str().find("\n| `" + std::string(name_of(fault())) + "` |"), std::string::npos);
+    const std::string begin = "| `" + std::string(name_of(fault())) + "` |";
+    const std::string end = "| " + without_the_rule().found_by + " |";
+    int rows = 0;
+    for (std::string line; std::getline(in, line);) {
+        if (!line.starts_with(begin)) continue;
+        ++rows;
+        EXPECT_TRUE(line.ends_with(end)) << line << " should end with " << end;
+    }
+    EXPECT_EQ(rows, 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(every, bites, testing::Range(1, static_cast<int>(core::Fault::count_)),

@@ -30,8 +30,9 @@ void Cluster::check_exclusive(std::uint32_t opener, bool second, std::uint32_t s
         if (j == opener || !passes(j, second, slot)) continue;
         // Who asks for on_loss=unsafe gets what it says, but never within one agreed state.
         if (schedule_.on_loss == core::OnLoss::unsafe && !agree(j, opener)) continue;
-        breach("slot " + std::to_string(slot) + (second ? " of the second pool" : "") +
-               " is passed by nodes " + std::to_string(j) + " and " + std::to_string(opener));
+        breach("exclusivity", "slot " + std::to_string(slot) + (second ? " of the second pool" : "") +
+                                  " is passed by nodes " + std::to_string(j) + " and " +
+                                  std::to_string(opener));
     }
 }
 
@@ -51,7 +52,8 @@ void Cluster::check_state(std::uint32_t i) {
     if (m.tag.entries == 0 && m.core->phase() == core::Ownership::Phase::primary) check_primary(i);
     const auto [known, fresh] = hashes_.emplace(m.tag, m.core->agreed_hash());
     if (!fresh && known->second != m.core->agreed_hash())
-        breach("node " + std::to_string(i) + " has another state than others had at the same tag");
+        breach("equal tags, unequal states",
+               "node " + std::to_string(i) + " has another state than others had at the same tag");
     if (hash(++salts_, 11) % 8 == 0) core::Invariants::hold(*m.core);
 }
 
@@ -69,7 +71,8 @@ void Cluster::check_voters(std::uint32_t i) {
         if (!m.voter_since[j]) m.voter_since[j] = local(m, now_);
         const Outing outing = m.core->agreed().voters[place].outing;
         if (!fresh && outing < m.outings[j])
-            breach("node " + std::to_string(j) + " was let in for an outing that was over");
+            rule_breach("rule 6 seen from outside",
+                        "node " + std::to_string(j) + " was let in for an outing that was over");
         m.outings[j] = outing;
     }
 }
@@ -84,7 +87,8 @@ void Cluster::check_electorate(std::uint32_t i) {
         for (const NodeId node : m.voters)
             past += reached_[m.tag.ring][index(node)] > static_cast<std::int64_t>(m.voters_changed.entries);
         if (2 * past <= m.voters.size() && !m.voters.empty())
-            breach("the voters change before a majority has applied their last change");
+            rule_breach("rule 9 seen from outside",
+                        "the voters change before a majority has applied their last change");
     }
     m.voters_changed = state.voters_changed;
     m.voters.clear();
@@ -97,13 +101,15 @@ void Cluster::check_beat(std::uint32_t i, const core::Beat& beat) {
     const auto phase = m.core->phase();
     if (!beat.echoes.empty() && phase != core::Ownership::Phase::primary &&
         phase != core::Ownership::Phase::applying)
-        breach("node " + std::to_string(i) + " echoes others and is in no primary configuration");
+        rule_breach("rule 1 seen from outside",
+                    "node " + std::to_string(i) + " echoes others and is in no primary configuration");
     const Duration margin = Duration(m.lease) + Duration(m.lease) / 10;
     for (const NodeId node : beat.condemned) {
         const auto since = std::max(m.voter_since[i], m.voter_since[index(node)]);
         if (!since || beat.created - *since <= margin)
-            breach("node " + std::to_string(i) + " condemns " + std::to_string(index(node)) +
-                   " sooner than LM after both became voters");
+            rule_breach("rule 3 seen from outside", "node " + std::to_string(i) + " condemns " +
+                                                        std::to_string(index(node)) +
+                                                        " sooner than LM after both became voters");
     }
 }
 
@@ -122,7 +128,8 @@ void Cluster::check_unmuted(std::uint32_t i) {
         if (reached != reached_.end() && reached->second[index(v.id)] > wanted) ++have;
     }
     if (have < m.core->agreed().majority())
-        breach("node " + std::to_string(i) + " echoes others before a majority has applied its Rejoin");
+        rule_breach("rule 7 seen from outside",
+                    "node " + std::to_string(i) + " echoes others before a majority has applied its Rejoin");
 }
 
 // Rule 0, seen from outside: whoever begins a configuration has the greater part of its voters with it, or
@@ -144,8 +151,9 @@ void Cluster::check_primary(std::uint32_t i) {
     }
     const int voters = std::popcount(state.electorate());
     if (2 * with_state <= voters && here != voters)
-        breach("node " + std::to_string(i) +
-               " takes a configuration without the greater part of its voters for primary");
+        rule_breach("rule 0 seen from outside",
+                    "node " + std::to_string(i) +
+                        " takes a configuration without the greater part of its voters for primary");
 }
 
 bool Cluster::covered(std::string* why) const {
@@ -164,9 +172,14 @@ bool Cluster::covered(std::string* why) const {
     return true;
 }
 
-void Cluster::breach(const std::string& what) {
+void Cluster::rule_breach(const char* found_by, const std::string& what) {
+    if (checks_.rules) breach(found_by, what);
+}
+
+void Cluster::breach(const char* found_by, const std::string& what) {
     if (!outcome_.ok) return;
     outcome_.ok = false;
+    outcome_.found_by = found_by;
     outcome_.breach = what + " at " + std::to_string(now_ / 1'000'000) + " ms";
     outcome_.breach_at = now_;
     over_ = true;

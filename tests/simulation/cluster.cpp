@@ -12,8 +12,8 @@ namespace buoy::simulation {
 using core::Event;
 using core::Fault;
 
-Cluster::Cluster(const Schedule& schedule, Recorder recorder)
-    : schedule_(schedule), recorder_(std::move(recorder)) {
+Cluster::Cluster(const Schedule& schedule, Recorder recorder, const Checks& checks)
+    : schedule_(schedule), recorder_(std::move(recorder)), checks_(checks) {
     pool_ = {"web", 42, schedule_.slots, schedule_.on_loss, schedule_.rebalance};
     second_ = {"db", 7, schedule_.slots, schedule_.on_loss, schedule_.rebalance};
     calm_at_ = 2 * lease + schedule_.chaos_beats * beat;
@@ -168,7 +168,8 @@ void Cluster::carry_on(const Happening& h) {
         }
         case Tick::stop: {
             std::string why;
-            if (!covered(&why)) breach("not covered long after things became calm: " + why);
+            if (!covered(&why))
+                breach("a slot that nobody covers", "not covered long after things became calm: " + why);
             over_ = true;
             return;
         }
@@ -187,7 +188,8 @@ void Cluster::step(std::uint32_t i, const Event& event) {
     try {
         step_core(i, event);
     } catch (const Broken& broken) {
-        breach("node " + std::to_string(i) + " breaks the invariant: " + broken.name);
+        breach("the core's invariants",
+               "node " + std::to_string(i) + " breaks the invariant: " + broken.name);
     }
     core::on_broken = nullptr;
 }
@@ -206,7 +208,7 @@ void Cluster::step_core(std::uint32_t i, const Event& event) {
         if (const auto* open = std::get_if<core::Open>(&effects[k])) asked_to_open(i, *open);
         m.todo.push_back(std::move(effects[k]));
     }
-    if (thorough_) core::Invariants::hold(*m.core);
+    if (checks_.thorough) core::Invariants::hold(*m.core);
     if (m.core->has_state() && m.core->agreed().tag != m.tag) check_state(i);
     if (was_out && !m.core->out()) m.rejoined = m.tag;
     if (was_muted && !m.core->muted()) check_unmuted(i);
@@ -320,6 +322,10 @@ void Cluster::wake(std::uint32_t i) {
 void Cluster::pump(std::uint32_t i) {
     Machine& m = machines_[i];
     if (!m.alive || m.legs.empty()) return;
+    if (now_ < m.lags_until) {
+        m.pumping = true;
+        return at(m.lags_until, Tick::pump, i);
+    }
     const Leg leg = m.legs.front();
     const Configuration& c = configurations_[leg.configuration];
     const std::size_t limit = std::min(leg.cut, c.log.size());
@@ -485,6 +491,7 @@ void Cluster::start(std::uint32_t i) {
     m.gate_free_at = 0;
     m.pumping = false;
     m.busy_until = 0;
+    m.lags_until = 0;
     m.stall_before = UINT32_MAX;
     m.delivered = 0;
     m.quorum_seen = 0;

@@ -21,7 +21,8 @@ namespace buoy::simulation {
 /// What a run showed.
 struct Outcome {
     bool ok = true;
-    std::string breach;  ///< what was broken, when, by whom
+    std::string breach;    ///< what was broken, when, by whom
+    std::string found_by;  ///< as docs/ownership.md calls what noticed
     Instant breach_at = 0;
     Instant covered_after = 0;  ///< since things had become calm and the last pause was over
     std::uint64_t steps = 0;
@@ -35,12 +36,18 @@ struct Outcome {
 using Recorder = std::function<void(std::uint32_t node, TimePoint at, const core::Event* event,
                                     const core::Effect* effect)>;
 
+/// What is looked at, besides what gates pass, whether slots are covered and whether equal tags mean equal
+/// states.
+struct Checks {
+    bool thorough =
+        false;          ///< every invariant of every core after every step, not only some: half again as slow
+    bool rules = true;  ///< the rules seen from outside too, which need not show in a gate
+};
+
 /// N real cores, their gates and clocks, over a group that gives what Corosync's gives and no more.
 class Cluster {
   public:
-    explicit Cluster(const Schedule& schedule, Recorder recorder = {});
-    /// Every invariant of every core after every step, not only after some: half again as slow.
-    void check_every_step() { thorough_ = true; }
+    explicit Cluster(const Schedule& schedule, Recorder recorder = {}, const Checks& checks = {});
     /// Runs the schedule to its end, or to the first breach.
     Outcome run();
 
@@ -105,6 +112,7 @@ class Cluster {
         std::int64_t offset = 0;
         std::int64_t drift_ppm = 0;
         Instant busy_until = 0;
+        Instant lags_until = 0;
         std::uint32_t stall_before = UINT32_MAX;  // effects from now
         Instant stall_span = 0;
         std::deque<core::Effect> todo;
@@ -187,7 +195,8 @@ class Cluster {
     void check_unmuted(std::uint32_t i);
     bool able(std::uint32_t i) const;
     bool covered(std::string* why) const;
-    void breach(const std::string& what);
+    void breach(const char* found_by, const std::string& what);
+    void rule_breach(const char* found_by, const std::string& what);
 
     Schedule schedule_;
     Recorder recorder_;
@@ -198,7 +207,7 @@ class Cluster {
     Instant calm_at_ = 0;
     Instant all_awake_at_ = 0;  // as known when things became calm
     bool over_ = false;
-    bool thorough_ = false;
+    Checks checks_;
     bool all_covered_ = false;
     std::uint64_t numbers_ = 0;
     std::uint64_t salts_ = 0;

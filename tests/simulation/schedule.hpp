@@ -46,6 +46,7 @@ enum class Kind : std::uint8_t {
     remove_pool,   ///< that pool is asked to be removed
     pin,           ///< slot b is pinned to node a
     rebalance,     ///< the pool's slots move for balance's sake from now on, or with an odd b no more
+    lag,           ///< node a reads nothing of the agreed order for `span`; its beats and all else go on
     count_,
 };
 

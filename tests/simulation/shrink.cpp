@@ -7,22 +7,20 @@
 
 namespace buoy::simulation {
 
-Outcome run(const Schedule& schedule, core::Fault fault, bool thorough) {
+Outcome run(const Schedule& schedule, core::Fault fault, const Checks& checks) {
     core::injected_fault = fault;
-    Cluster cluster(schedule);
-    if (thorough) cluster.check_every_step();
-    Outcome outcome = cluster.run();
+    Outcome outcome = Cluster(schedule, {}, checks).run();
     core::injected_fault = core::Fault::none;
     return outcome;
 }
 
 namespace {
 
-bool breaks(const Schedule& s, core::Fault fault, bool thorough) {
-    return !run(s, fault, thorough).ok;
+bool breaks(const Schedule& s, core::Fault fault, const Checks& checks) {
+    return !run(s, fault, checks).ok;
 }
 
-bool drop_actions(Schedule& s, core::Fault fault, bool thorough) {
+bool drop_actions(Schedule& s, core::Fault fault, const Checks& checks) {
     bool any = false;
     for (std::size_t chunk = std::max<std::size_t>(1, s.actions.size() / 2); chunk > 0; chunk /= 2) {
         for (std::size_t from = 0; from < s.actions.size();) {
@@ -30,7 +28,7 @@ bool drop_actions(Schedule& s, core::Fault fault, bool thorough) {
             const auto first = t.actions.begin() + static_cast<std::ptrdiff_t>(from);
             t.actions.erase(first,
                             first + static_cast<std::ptrdiff_t>(std::min(chunk, t.actions.size() - from)));
-            if (breaks(t, fault, thorough)) {
+            if (breaks(t, fault, checks)) {
                 s = std::move(t);
                 any = true;
             } else {
@@ -41,10 +39,10 @@ bool drop_actions(Schedule& s, core::Fault fault, bool thorough) {
     return any;
 }
 
-bool try_change(Schedule& s, core::Fault fault, bool thorough, void (*change)(Schedule&)) {
+bool try_change(Schedule& s, core::Fault fault, const Checks& checks, void (*change)(Schedule&)) {
     Schedule t = s;
     change(t);
-    if (t == s || !breaks(t, fault, thorough)) return false;
+    if (t == s || !breaks(t, fault, checks)) return false;
     s = std::move(t);
     return true;
 }
@@ -67,10 +65,10 @@ std::string journal_of(const Schedule& schedule, core::Fault fault, std::uint32_
     return out;
 }
 
-Schedule shrink(Schedule s, core::Fault fault, bool thorough) {
+Schedule shrink(Schedule s, core::Fault fault, const Checks& checks) {
     bool again = true;
     while (again) {
-        again = drop_actions(s, fault, thorough);
+        again = drop_actions(s, fault, checks);
         for (const auto change : std::initializer_list<void (*)(Schedule&)>{
                  [](Schedule& t) { t.slow = 0; }, [](Schedule& t) { t.lossy = 0; },
                  [](Schedule& t) { t.stalls = 0; }, [](Schedule& t) { t.sluggish = 0; },
@@ -85,7 +83,7 @@ Schedule shrink(Schedule s, core::Fault fault, bool thorough) {
                          t.chaos_beats, static_cast<std::uint32_t>(std::max<Instant>(0, last) / beat) + 10);
                  },
                  [](Schedule& t) { t.slots = 1; }, [](Schedule& t) { t.nodes = std::max(2U, t.nodes - 1); }})
-            again = try_change(s, fault, thorough, change) || again;
+            again = try_change(s, fault, checks, change) || again;
     }
     return s;
 }

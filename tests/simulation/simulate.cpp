@@ -27,7 +27,7 @@ struct Options {
     std::uint32_t threads = 1;
     std::uint64_t stop_after = 1;
     bool shrinks = true;
-    bool thorough = false;
+    Checks checks;
     std::string file;
     std::string refresh;
     std::string keep;
@@ -45,6 +45,7 @@ constexpr const char* usage =
     "  --nodes N[,N...]    sizes of the clusters, 2 to 8 (2 to 7, mostly 3)\n"
     "  --dense yes         several things go wrong in every beat\n"
     "  --thorough yes      every invariant after every step of every core, half again as slow\n"
+    "  --rules no          only what a gate, a slot or a state shows, and no rule seen from outside\n"
     "  --threads N         (1)\n"
     "  --stop-after N      breaches (1)\n"
     "  --shrink no         leave a schedule that breaks as it is\n"
@@ -82,7 +83,9 @@ bool read_option(const std::string& name, const std::string& value, Options& o) 
     else if (name == "--dense")
         o.mix.dense = value != "no";
     else if (name == "--thorough")
-        o.thorough = value != "no";
+        o.checks.thorough = value != "no";
+    else if (name == "--rules")
+        o.checks.rules = value != "no";
     else if (name == "--journal")
         o.journal = std::stoi(value);
     else if (name == "--fault")
@@ -201,13 +204,13 @@ int run_seeds(const Options& o) {
                 const std::uint64_t seed = next++;
                 if (seed >= end) return;
                 Schedule s = make_schedule(seed, o.mix);
-                const Outcome outcome = run(s, o.fault, o.thorough);
+                const Outcome outcome = run(s, o.fault, o.checks);
                 tally.add(seed, outcome);
                 if (outcome.ok || ++breaches > o.stop_after) continue;
-                if (o.shrinks) s = shrink(s, o.fault, o.thorough);
+                if (o.shrinks) s = shrink(s, o.fault, o.checks);
                 const std::lock_guard lock(printing);
                 std::printf("seed %llu: ", static_cast<unsigned long long>(seed));
-                print(s, o.shrinks ? run(s, o.fault, o.thorough) : outcome);
+                print(s, o.shrinks ? run(s, o.fault, o.checks) : outcome);
                 keep(o, seed, s);
             }
         });
@@ -236,7 +239,7 @@ int main(int count, char** words) {
             std::fputs(journal_of(s, o.fault, static_cast<std::uint32_t>(o.journal)).c_str(), stdout);
             return 0;
         }
-        const Outcome outcome = run(s, o.fault, o.thorough);
+        const Outcome outcome = run(s, o.fault, o.checks);
         std::printf("%s\n", outcome.ok ? "holds" : outcome.breach.c_str());
         return outcome.ok ? 0 : 1;
     }
