@@ -82,6 +82,18 @@ Cluster random_cluster(std::mt19937_64& random, std::size_t max_members, std::si
     return c;
 }
 
+// One in so many rounds has up to 32 members and 4096 slots; the sanitizers take their time.
+#ifdef __SANITIZE_ADDRESS__
+constexpr int large_every = 2000;
+#else
+constexpr int large_every = 100;
+#endif
+
+Cluster any_cluster(std::mt19937_64& random, int round, bool weighted) {
+    const bool large = round % large_every == 0;
+    return random_cluster(random, large ? max_nodes : 6, large ? 4096 : 48, weighted);
+}
+
 std::size_t moved(const std::vector<NodeIndex>& before, const std::vector<NodeIndex>& after) {
     std::size_t n = 0;
     for (std::size_t i = 0; i < before.size(); ++i) n += before[i] != after[i];
@@ -93,8 +105,7 @@ std::size_t moved(const std::vector<NodeIndex>& before, const std::vector<NodeIn
 TEST(placement, first_places_are_within_one_of_each_share_whatever_the_cluster) {
     std::mt19937_64 random(1);
     for (int round = 0; round < 20'000; ++round) {
-        Cluster c =
-            random_cluster(random, round % 100 == 0 ? 32 : 6, round % 100 == 0 ? 1024 : 48, round % 2 == 0);
+        Cluster c = any_cluster(random, round, random() % 2 == 0);
         c.expect_permutations();
         c.expect_balanced();
         if (HasFatalFailure()) FAIL() << "round " << round;
@@ -116,7 +127,7 @@ TEST(placement, the_largest_cluster_is_balanced) {
 TEST(placement, a_loss_moves_the_lost_members_slots_alone_and_evenly) {
     std::mt19937_64 random(3);
     for (int round = 0; round < 20'000; ++round) {
-        Cluster c = random_cluster(random, 6, 48, false);
+        Cluster c = any_cluster(random, round, false);
         if (c.members.size() < 2) continue;
         const NodeIndex lost = c.members[random() % c.members.size()].index;
         const auto before = c.owners();
@@ -138,7 +149,7 @@ TEST(placement, a_loss_moves_the_lost_members_slots_alone_and_evenly) {
 TEST(placement, a_return_moves_no_more_than_its_share) {
     std::mt19937_64 random(4);
     for (int round = 0; round < 20'000; ++round) {
-        Cluster c = random_cluster(random, 6, 48, false);
+        Cluster c = any_cluster(random, round, false);
         if (c.members.size() < 2) continue;
         const NodeIndex who = c.members[random() % c.members.size()].index;
         c.member(who).eligible = false;
@@ -154,7 +165,7 @@ TEST(placement, a_return_moves_no_more_than_its_share) {
 TEST(placement, never_pulls_nothing_back) {
     std::mt19937_64 random(5);
     for (int round = 0; round < 10'000; ++round) {
-        Cluster c = random_cluster(random, 6, 48, true);
+        Cluster c = any_cluster(random, round, true);
         const NodeIndex who = c.members[random() % c.members.size()].index;
         c.rebalance = Rebalance::never;
         c.member(who).eligible = false;
@@ -169,7 +180,7 @@ TEST(placement, never_pulls_nothing_back) {
 TEST(placement, placing_twice_changes_nothing) {
     std::mt19937_64 random(6);
     for (int round = 0; round < 10'000; ++round) {
-        Cluster c = random_cluster(random, 6, 48, true);
+        Cluster c = any_cluster(random, round, true);
         const auto owners = c.owners();
         c.place();
         ASSERT_EQ(owners, c.owners());
@@ -179,7 +190,7 @@ TEST(placement, placing_twice_changes_nothing) {
 TEST(placement, pinned_slots_stay_with_their_eligible_member) {
     std::mt19937_64 random(7);
     for (int round = 0; round < 10'000; ++round) {
-        Cluster c = random_cluster(random, 6, 48, false);
+        Cluster c = any_cluster(random, round, false);
         c.pins.assign(c.slots, no_index);
         for (std::size_t s = 0; s < c.slots; ++s)
             if (random() % 4 == 0) c.pins[s] = c.members[random() % c.members.size()].index;
@@ -197,7 +208,7 @@ TEST(placement, pinned_slots_stay_with_their_eligible_member) {
 TEST(placement, slots_that_wait_for_fencing_stay) {
     std::mt19937_64 random(8);
     for (int round = 0; round < 10'000; ++round) {
-        Cluster c = random_cluster(random, 6, 48, false);
+        Cluster c = any_cluster(random, round, false);
         const NodeIndex lost = c.members[random() % c.members.size()].index;
         const auto before = c.owners();
         c.member(lost).eligible = false;
