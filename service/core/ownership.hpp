@@ -79,7 +79,7 @@ class Ownership {
         NodeId node;
         std::string pool;
         std::uint64_t detail = 0;
-        TimePoint at;
+        std::optional<TimePoint> refused_until{};  // it came back, and would be refused again before
         bool operator==(const Asked& other) const {
             return kind == other.kind && node == other.node && pool == other.pool && detail == other.detail;
         }
@@ -191,6 +191,7 @@ class Ownership {
     std::optional<Outcome> serve(Pending& pending, const Shutdown& request);
     template <typename E>
     std::optional<Outcome> serve_entry(const Pending& pending, const E& entry);
+    [[nodiscard]] bool in_vain(const Entry& entry, Outcome outcome) const;
     void entry_returned(const Entry& entry, Outcome outcome);
     bool prove(NodeId node, Proof proof, const std::string& user);
     [[nodiscard]] bool has_carrier(std::string_view pool) const;

@@ -54,6 +54,7 @@ bool Ownership::order(const EntryBody& body, RequestId request) {
 
 void Ownership::ask() {
     if (phase_ != Phase::primary || !exchange_.quorate()) return;
+    std::erase_if(asked_, [this](const Asked& a) { return a.refused_until && now_ >= *a.refused_until; });
     ask_for_self();
     ask_for_others();
     if (!out_) ask_for_pools();
@@ -131,9 +132,21 @@ bool Ownership::prove(NodeId node, Proof proof, const std::string& user) {
     return true;
 }
 
+// Whether it would be refused again if it were asked for at once, and again, as fast as the order carries it.
+bool Ownership::in_vain(const Entry& entry, Outcome outcome) const {
+    if (outcome == Outcome::full || outcome == Outcome::last_voter) return true;
+    const auto* rejoin = std::get_if<Rejoin>(&entry.body);
+    return rejoin != nullptr && outcome == Outcome::stale_outing && out_ && rejoin->outing == outing_;
+}
+
 // Our own entry has come back, in its place in the order.
 void Ownership::entry_returned(const Entry& entry, Outcome outcome) {
-    std::erase(asked_, key_of(entry.body, entry.request));
+    Asked key = key_of(entry.body, entry.request);
+    std::erase(asked_, key);
+    if (entry.request.value == 0 && in_vain(entry, outcome)) {
+        key.refused_until = now_ + settings_.lease;
+        asked_.push_back(std::move(key));
+    }
     if (entry.request.value != 0) {
         const auto pending = std::ranges::find(pending_, entry.request, &Pending::id);
         if (pending == pending_.end()) return;
@@ -190,8 +203,8 @@ std::optional<Outcome> Ownership::serve(Pending& pending, const StartPool& reque
     LocalPool* here = local(request.config.name);
     if (!pending.begun) {
         if (request.config.name.empty() || request.config.name.size() > max_name ||
-            request.config.parameters.size() > max_parameters ||
-            request.config.slots == 0 || request.config.slots > max_slots)
+            request.config.parameters.size() > max_parameters || request.config.slots == 0 ||
+            request.config.slots > max_slots)
             return Outcome::refused;
         if (here != nullptr && !here->stopping && here->config != request.config)
             return Outcome::different_config;

@@ -169,7 +169,8 @@ void Cluster::make_calm() {
         m.close_fails_until = 0;
         m.stall_before = UINT32_MAX;
         // Who is paused still may sleep on, and who lags lag; only then is there calm.
-        all_awake_at_ = std::max({all_awake_at_, m.busy_until, m.lags_until});
+        all_awake_at_ = std::max({all_awake_at_, m.busy_until, m.lags_until, m.reads_at, m.gate_free_at});
+        outcome_.held_back = std::max(outcome_.held_back, m.longest_lease.count() / 10 * 11);
         if (m.open_fails_until != INT64_MAX) m.open_fails_until = 0;
     }
     for (std::uint32_t i = 0; i < machines_.size(); ++i) {

@@ -57,6 +57,20 @@ void Cluster::check_state(std::uint32_t i) {
     if (hash(++salts_, 11) % 8 == 0) core::Invariants::hold(*m.core);
 }
 
+// One message for an event, never one for a slot, and none for what was refused: far more than anything that
+// happens within a lease has been seen to take.
+void Cluster::count_message(std::uint32_t i) {
+    constexpr std::uint64_t flood = 96;
+    Machine& m = machines_[i];
+    if (now_ - m.counts_from >= lease) {
+        m.counts_from = now_;
+        m.sent = 0;
+    }
+    outcome_.most_at_once = std::max(outcome_.most_at_once, ++m.sent);
+    if (m.sent > flood)
+        breach("a flood of messages", "node " + std::to_string(i) + " floods the agreed order");
+}
+
 // Rules 3 and 6, seen from outside: since when everyone is a voter, and that no outing counts again.
 void Cluster::check_voters(std::uint32_t i) {
     Machine& m = machines_[i];

@@ -161,6 +161,9 @@ void Cluster::carry_on(const Happening& h) {
                 outcome_.covered_after = std::max<Instant>(0, now_ - std::max(calm_at_, all_awake_at_));
                 over_ = true;
             } else {
+                if (now_ > to_be_covered_by())
+                    breach("a slot that nobody covers",
+                           "not covered a lease after things became calm: " + why);
                 end_drains();
                 at(now_ + beat, Tick::check, 255);
             }
@@ -303,6 +306,7 @@ void Cluster::send(std::uint32_t i, const core::Beat& sent) {
 void Cluster::multicast(std::uint32_t i, Event event) {
     ++outcome_.multicasts;
     Machine& m = machines_[i];
+    count_message(i);
     if (m.legs.empty()) return;
     // What is sent while the ring breaks goes out in the next one.
     Configuration& c = configurations_[m.legs.back().configuration];
@@ -316,7 +320,8 @@ void Cluster::wake(std::uint32_t i) {
     if (!m.alive || m.pumping) return;
     m.pumping = true;
     const bool slow = !calm() && now_ > 2 * lease && schedule_.sluggish == i + 1 && one_in(3, ++salts_);
-    at(now_ + between(beat / 200, slow ? lease : beat / 20, ++salts_), Tick::pump, i);
+    m.reads_at = now_ + between(beat / 200, slow ? lease : beat / 20, ++salts_);
+    at(m.reads_at, Tick::pump, i);
 }
 
 void Cluster::pump(std::uint32_t i) {

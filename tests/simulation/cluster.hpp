@@ -24,9 +24,11 @@ struct Outcome {
     std::string breach;    ///< what was broken, when, by whom
     std::string found_by;  ///< as docs/ownership.md calls what noticed
     Instant breach_at = 0;
-    Instant covered_after = 0;  ///< since things had become calm and the last pause was over
+    Instant covered_after = 0;  ///< since things were calm: the last pause over, the last gate's work done
+    Instant held_back = 0;      ///< LM of the longest lease that anybody knew of when they became calm
     std::uint64_t steps = 0;
     std::uint64_t multicasts = 0;
+    std::uint64_t most_at_once = 0;  ///< messages in order that one node sent within a lease
     std::uint64_t beats = 0;
     std::uint64_t opens = 0;    ///< slots opened
     std::uint64_t entries = 0;  ///< entries applied, over all nodes
@@ -113,6 +115,7 @@ class Cluster {
         std::int64_t drift_ppm = 0;
         Instant busy_until = 0;
         Instant lags_until = 0;
+        Instant reads_at = 0;                     // what comes next in the order
         std::uint32_t stall_before = UINT32_MAX;  // effects from now
         Instant stall_span = 0;
         std::deque<core::Effect> todo;
@@ -131,6 +134,8 @@ class Cluster {
         std::size_t ring = 0;  // index of rings_
         std::uint64_t quorum_seen = 0;
         std::uint32_t timer = 0;
+        Instant counts_from = 0;  // the lease in which its messages are counted
+        std::uint64_t sent = 0;   // in it
         Tag tag;
         std::optional<core::Rejoin> last_rejoin;
         std::optional<core::Rejoin> older_rejoin;
@@ -156,6 +161,10 @@ class Cluster {
     std::uint32_t index(NodeId node) const { return node.value / 10 - 1; }
     NodeId id(std::uint32_t i) const { return {10 * (i + 1)}; }
     bool calm() const { return now_ >= calm_at_; }
+    // Invariant 2. Others may hold back for the longest lease that anybody knew of; then it is a lease.
+    Instant to_be_covered_by() const {
+        return std::max(calm_at_, all_awake_at_) + outcome_.held_back + lease;
+    }
 
     void happen(const Happening& h);
     void carry_on(const Happening& h);
@@ -189,6 +198,7 @@ class Cluster {
     void check_exclusive(std::uint32_t opener);
     void check_state(std::uint32_t i);
     void check_primary(std::uint32_t i);
+    void count_message(std::uint32_t i);
     void check_voters(std::uint32_t i);
     void check_electorate(std::uint32_t i);
     void check_beat(std::uint32_t i, const core::Beat& beat);

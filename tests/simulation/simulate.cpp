@@ -157,22 +157,31 @@ void keep(const Options& o, std::uint64_t seed, const Schedule& s) {
 // What many runs came to.
 class Tally {
   public:
-    void add(std::uint64_t seed, const Outcome& outcome) {
+    void add(const Schedule& s, const Outcome& outcome) {
         const std::lock_guard lock(adding_);
         ++schedules_;
+        // What goes wrong or is asked for, the beginning, and the calm in the end.
+        shares_ += s.nodes * (s.actions.size() + 2);
+        slots_ += s.slots * (s.actions.size() + 2);
+        most_at_once_ = std::max(most_at_once_, outcome.most_at_once);
         steps_ += outcome.steps;
         multicasts_ += outcome.multicasts;
         opens_ += outcome.opens;
-        if (outcome.ok) covered_.push_back({outcome.covered_after, seed});
+        if (outcome.ok) covered_.push_back({outcome.covered_after, s.seed});
+        if (outcome.ok) beyond_.push_back({outcome.covered_after - outcome.held_back, s.seed});
     }
     void print(std::uint64_t breaches) {
-        const auto each = [&](std::uint64_t sum) {
-            return static_cast<double>(sum) / static_cast<double>(std::max<std::uint64_t>(1, schedules_));
+        const auto per = [](std::uint64_t sum, std::uint64_t of) {
+            return static_cast<double>(sum) / static_cast<double>(std::max<std::uint64_t>(1, of));
         };
+        std::printf("schedules=%llu breaches=%llu steps=%llu\n", static_cast<unsigned long long>(schedules_),
+                    static_cast<unsigned long long>(breaches), static_cast<unsigned long long>(steps_));
         std::printf(
-            "schedules=%llu breaches=%llu steps=%llu; each: %.0f messages in order, %.1f slots opened\n",
-            static_cast<unsigned long long>(schedules_), static_cast<unsigned long long>(breaches),
-            static_cast<unsigned long long>(steps_), each(multicasts_), each(opens_));
+            "each change: %.2f messages in order a node, %.0f %% of the slots opened; at most %llu messages "
+            "of a "
+            "node in a lease\n",
+            per(multicasts_, shares_), 100 * per(opens_, slots_),
+            static_cast<unsigned long long>(most_at_once_));
         if (covered_.empty()) return;
         std::ranges::sort(covered_);
         const auto ms = [&](std::size_t k) { return static_cast<long long>(covered_[k].first / 1'000'000); };
@@ -180,15 +189,22 @@ class Tally {
         std::printf("covered after calm: median %lld ms, 99 %% %lld ms, slowest %lld ms (seed %llu)\n",
                     ms(last / 2), ms(last - last / 100), ms(last),
                     static_cast<unsigned long long>(covered_[last].second));
+        const auto& [most, seed] = *std::ranges::max_element(beyond_);
+        std::printf("beyond LM of the longest lease that was known then: at most %lld ms (seed %llu)\n",
+                    static_cast<long long>(most / 1'000'000), static_cast<unsigned long long>(seed));
     }
 
   private:
     std::mutex adding_;
     std::uint64_t schedules_ = 0;
     std::uint64_t steps_ = 0;
+    std::uint64_t shares_ = 0;  // of a node in a change
+    std::uint64_t slots_ = 0;   // in each change
+    std::uint64_t most_at_once_ = 0;
     std::uint64_t multicasts_ = 0;
     std::uint64_t opens_ = 0;
     std::vector<std::pair<Instant, std::uint64_t>> covered_;
+    std::vector<std::pair<Instant, std::uint64_t>> beyond_;
 };
 
 int run_seeds(const Options& o) {
@@ -205,7 +221,7 @@ int run_seeds(const Options& o) {
                 if (seed >= end) return;
                 Schedule s = make_schedule(seed, o.mix);
                 const Outcome outcome = run(s, o.fault, o.checks);
-                tally.add(seed, outcome);
+                tally.add(s, outcome);
                 if (outcome.ok || ++breaches > o.stop_after) continue;
                 if (o.shrinks) s = shrink(s, o.fault, o.checks);
                 const std::lock_guard lock(printing);
