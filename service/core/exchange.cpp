@@ -56,6 +56,11 @@ bool Exchange::fresh(NodeId sender, const CorosyncRing& ring, const std::vector<
            theirs.process == entry_of(together, sender).process;
 }
 
+Refusal Exchange::why_not_fresh(NodeId sender, const CorosyncRing& ring) const {
+    const bool here = entry_of(members_, sender).configurations != 0;
+    return ring == ring_ && !here ? Refusal::stranger : Refusal::other_ring;
+}
+
 const Hello* Exchange::hello_of(NodeId node) const {
     const auto found = std::ranges::find(hellos_, node, &Hello::sender);
     return found == hellos_.end() ? nullptr : &*found;

@@ -48,6 +48,9 @@ class Exchange {
     /// Whether a message was sent in this configuration, seen from its sender.
     [[nodiscard]] bool fresh(NodeId sender, const CorosyncRing& ring,
                              const std::vector<Together>& together) const;
+    /// Why a message that is not fresh is dropped: nobody of that name is in this configuration, or it is an
+    /// earlier one's.
+    [[nodiscard]] Refusal why_not_fresh(NodeId sender, const CorosyncRing& ring) const;
     /// Takes a Hello in. False when it is from another configuration or no member.
     bool take(const Hello& hello);
     /// Decides when every member's Hello is in and the configuration is primary. Once made a decision stays.

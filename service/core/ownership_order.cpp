@@ -69,12 +69,13 @@ void Ownership::process(const Hello& hello) {
         hello_returned();
     const bool other_lease = hello.lease != settings_.lease && !fault(Fault::any_lease);
     if (phase_ == Phase::exchanging) {
-        if (!exchange_.take(hello)) return refuse(Refusal::other_ring);
+        if (!exchange_.take(hello)) return refuse(exchange_.why_not_fresh(hello.sender, hello.ring));
         // It is known to be here, and of no account.
         if (other_lease) refuse(Refusal::contradictory);
         return decide();
     }
-    if (!exchange_.fresh(hello.sender, hello.ring, hello.together)) return refuse(Refusal::other_ring);
+    if (!exchange_.fresh(hello.sender, hello.ring, hello.together))
+        return refuse(exchange_.why_not_fresh(hello.sender, hello.ring));
     if (other_lease) return refuse(Refusal::contradictory);
     if (phase_ == Phase::resyncing && hello.sender == settings_.self) {
         hello_delivered_ = true;
@@ -120,7 +121,7 @@ void Ownership::process(const Snapshot& snapshot) {
     const bool fresh = exchange_.fresh(snapshot.sender, snapshot.ring, snapshot.together);
     if (fault(Fault::stale_snapshot) && !fresh && phase_ == Phase::exchanging)
         return install(snapshot.state, false, {});
-    if (!fresh) return refuse(Refusal::other_ring);
+    if (!fresh) return refuse(exchange_.why_not_fresh(snapshot.sender, snapshot.ring));
     if (snapshot.state.unsound() != nullptr) return refuse(Refusal::malformed);
     if (snapshot.to.value != 0) {
         std::erase(resyncing_, snapshot.to);

@@ -173,6 +173,45 @@ TEST(messages, bad_ones_are_refused_with_their_reason) {
     EXPECT_EQ(refusal_of(decoder, e.SerializeAsString()), Refusal::malformed);
 }
 
+// Each kind of message, refused for each reason that its bytes can give.
+TEST(messages, every_kind_is_refused_for_every_reason) {
+    Hello hello;
+    hello.sender = node;
+    hello.ring = {12, {1}};
+    hello.together = {{{1}, 4, 2}, {node, 9, 1}};
+    Beat beat;
+    beat.sender = node;
+    beat.created = TimePoint(Duration(5));
+    const std::vector<Message> ordered{move_entry, hello, snapshot_of(large_state(3))};
+    Decoder decoder(cluster);
+    const auto refused = [&](const std::string& bytes, bool is_beat) {
+        if (!is_beat) return refusal_of(decoder, bytes);
+        const auto result = messages::decode_beat(bytes, cluster);
+        return std::holds_alternative<Refusal>(result) ? std::get<Refusal>(result) : Refusal::count_;
+    };
+    for (std::size_t kind = 0; kind <= ordered.size(); ++kind) {
+        const bool is_beat = kind == ordered.size();
+        const auto bytes = [&](std::uint64_t from) {
+            return is_beat ? messages::encode(beat, from) : messages::encode(ordered[kind], from)[0];
+        };
+        const std::string good = bytes(cluster);
+        // Cut off anywhere; where the cluster's name is cut off too, that may be what is missing first.
+        for (std::size_t length = 0; length < std::min<std::size_t>(good.size(), 300); ++length)
+            EXPECT_NE(refused(good.substr(0, length), is_beat), Refusal::count_) << kind << ' ' << length;
+        EXPECT_EQ(refused(good.substr(0, good.size() - 1), is_beat), Refusal::malformed) << kind;
+        EXPECT_EQ(refused(good + std::string(messages::max_message, '\0'), is_beat), Refusal::too_large)
+            << kind;
+        EXPECT_EQ(refused(bytes(cluster + 1), is_beat), Refusal::other_cluster) << kind;
+        auto e = envelope_of(good);
+        e.set_major(messages::major_version + 1);
+        EXPECT_EQ(refused(e.SerializeAsString(), is_beat), Refusal::newer_major) << kind;
+        // In another's name: of a beat the seal and the address tell, not the bytes.
+        if (!is_beat) {
+            EXPECT_EQ(refusal_of(decoder, good, NodeId{8}), Refusal::contradictory) << kind;
+        }
+    }
+}
+
 TEST(messages, beat_of_sixteen_voters_fits_a_frame) {
     Beat beat;
     beat.sender = node;

@@ -155,7 +155,10 @@ TEST_F(refusals, entry_in_the_name_of_another_node) {
 TEST_F(refusals, hello_of_somebody_who_is_not_here) {
     Hello stranger = hello(2);
     stranger.sender = {9};
-    expect_refused(HelloDelivered{stranger}, Refusal::other_ring);
+    expect_refused(HelloDelivered{stranger}, Refusal::stranger);
+    Hello other_ring = hello(2);
+    other_ring.ring.seq = 4;
+    expect_refused(HelloDelivered{other_ring}, Refusal::other_ring);
     Hello earlier_run = hello(2);
     earlier_run.together[1].process = 7;
     expect_refused(HelloDelivered{earlier_run}, Refusal::other_ring);
@@ -167,6 +170,8 @@ TEST_F(refusals, snapshot_that_nobody_waits_for) {
     expect_refused(SnapshotDelivered{again}, Refusal::contradictory);
     again.sender = {2};
     expect_refused(SnapshotDelivered{again}, Refusal::contradictory);
+    again.sender = {9};
+    expect_refused(SnapshotDelivered{again}, Refusal::stranger);
     again.ring.seq = 4;
     expect_refused(SnapshotDelivered{again}, Refusal::other_ring);
     Snapshot for_one = *snapshot;

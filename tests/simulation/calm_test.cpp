@@ -74,6 +74,23 @@ TEST(calm, crash_moves_the_slots_of_the_crashed_node_and_back) {
     EXPECT_LE(opened_after(one_action(3, 30, Kind::power_off, 1, 0, 3 * lease)), 20U);
 }
 
+TEST(calm, slots_whose_open_fails_go_on_and_the_failure_is_visible) {
+    Schedule s = one_action(3, 6, Kind::open_fails, 1, 1, lease);  // an odd b: to the end
+    s.actions.push_back({4 * lease + beat, Kind::move, 1, 0, 0});
+    bool visible = false;
+    const Outcome outcome =
+        Cluster(s, [&](std::uint32_t node, TimePoint, const core::Event*, const core::Effect* effect) {
+            const auto* published = effect == nullptr ? nullptr : std::get_if<core::PublishStatus>(effect);
+            if (node != 1 || published == nullptr) return;
+            for (const core::PoolStatus& pool : published->status.pools)
+                visible = visible || (pool.failed_open && pool.held == 0);
+        }).run();
+    // What was open there before stays until it is known not to be eligible; then all of it is covered
+    // elsewhere.
+    EXPECT_TRUE(outcome.ok) << outcome.breach;
+    EXPECT_TRUE(visible);
+}
+
 TEST(calm, equal_seeds_give_equal_runs) {
     for (std::uint64_t seed = 1; seed < 20; ++seed) {
         const Outcome a = run(make_schedule(seed));
