@@ -349,6 +349,8 @@ void Cluster::pump(std::uint32_t i) {
 
 void Cluster::enter(std::uint32_t i, std::size_t configuration, std::size_t before) {
     const Configuration& c = configurations_[configuration];
+    // Whoever was behind has read by now what was in the order.
+    if (calm()) all_awake_at_ = std::max(all_awake_at_, now_);
     // A node that is still about to take a state takes it before it sees this.
     const core::Ownership& node = *machines_[i].core;
     machines_[i].brought_state = node.has_state() || node.phase() == core::Ownership::Phase::installing;

@@ -24,7 +24,7 @@ struct Outcome {
     std::string breach;    ///< what was broken, when, by whom
     std::string found_by;  ///< as docs/ownership.md calls what noticed
     Instant breach_at = 0;
-    Instant covered_after = 0;  ///< since things were calm: the last pause over, the last gate's work done
+    Instant covered_after = 0;  ///< since things were calm: all awake, and in the last configuration
     Instant held_back = 0;      ///< LM of the longest lease that anybody knew of when they became calm
     std::uint64_t steps = 0;
     std::uint64_t multicasts = 0;
@@ -215,7 +215,7 @@ class Cluster {
     bool second_was_open_ = false;  // ever
     Instant now_ = 0;
     Instant calm_at_ = 0;
-    Instant all_awake_at_ = 0;  // as known when things became calm
+    Instant all_awake_at_ = 0;  // and in the last configuration
     bool over_ = false;
     Checks checks_;
     bool all_covered_ = false;
