@@ -163,6 +163,7 @@ void Cluster::act_on_members(const Action& a) {
 
 void Cluster::make_calm() {
     for (auto& row : cut_until_) row.fill(0);
+    outcome_.held_back = lease / 10 * 11;
     for (std::uint32_t i = 0; i < machines_.size(); ++i) {
         Machine& m = machines_[i];
         m.group = 0;

@@ -25,7 +25,7 @@ struct Outcome {
     std::string found_by;  ///< as docs/ownership.md calls what noticed
     Instant breach_at = 0;
     Instant covered_after = 0;  ///< since things were calm: all awake, and in the last configuration
-    Instant held_back = 0;      ///< LM of the longest lease that anybody knew of when they became calm
+    Instant held_back = 0;      ///< LM of the longest lease that anybody knew of then, or has now
     std::uint64_t steps = 0;
     std::uint64_t multicasts = 0;
     std::uint64_t most_at_once = 0;  ///< messages in order that one node sent within a lease
