@@ -153,18 +153,21 @@ void membership_change(benchmark::State& state) {
     bring_in(core, now, nodes, slots);
     if (core.phase() != Ownership::Phase::primary || core.out())
         return state.SkipWithError("the node is not in");
+    const NodeId other = id(nodes - 1);
+    const NodeIndex place = core.agreed().find(other);
     std::uint32_t count = 1;
     bool lost = false;
     for (auto _ : state) {
         now += std::chrono::microseconds(10);
-        EntryBody body = Lost{id(nodes - 1)};
-        if (lost) body = Rejoin{id(nodes - 1), {{1}, ++count}, core.agreed().voters_changed, {"web"}};
+        EntryBody body = Lost{other};
+        if (lost) body = Rejoin{other, {{1}, ++count}, core.agreed().voters_changed, {"web"}};
         lost = !lost;
-        Effects effects = core.step(now, EntryDelivered{{core.agreed().tag.ring, id(1), {}, body, {}}});
+        Effects effects = core.step(now, EntryDelivered{{core.agreed().tag.ring, other, {}, body, {}}});
         benchmark::DoNotOptimize(effects);
         state.PauseTiming();
         for (std::size_t k = 0; k < effects.size(); ++k)
             if (const auto* close = std::get_if<Close>(&effects[k])) core.step(now, EffectDone{close->id});
+        if (core.agreed().voters[place].lost != lost) return state.SkipWithError("the entry was not applied");
         state.ResumeTiming();
     }
 }
