@@ -4,8 +4,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
-#include <linux/if_ether.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,14 +15,14 @@
 
 #include "gate.skel.h"
 #include "service/gate/gate.h"
+#include "service/gate/links.hpp"
+#include "service/gate/slots.hpp"
 
 namespace buoy::gate {
 
 namespace {
 
-// Before the filters of others, which may end the classification.
-constexpr std::uint32_t tc_priority = 1;
-constexpr std::uint32_t tc_handle = 0xb0;
+constexpr const char* xdp_program = "buoy_gate_xdp";  // as in gate.bpf.c
 
 gate_address key_of(const IpAddress& ip) {
     gate_address key{};
@@ -35,51 +35,80 @@ gate_address key_of(const IpAddress& ip) {
     return key;
 }
 
+gate_service value_of(const Service& service, std::uint32_t first, const Division& division) {
+    static_assert(static_cast<int>(Hash::source) == GATE_SOURCE &&
+                  static_cast<int>(Hash::source_port) == GATE_SOURCE_PORT &&
+                  static_cast<int>(Hash::tuple) == GATE_TUPLE);
+    gate_service value{};
+    value.first = first;
+    value.count = division.buckets;
+    value.seed = division.seed;
+    value.fields = static_cast<std::uint8_t>(division.hash);
+    value.answered = service.answer.has_value();
+    if (service.answer) std::ranges::copy(service.answer->bytes, value.mac);
+    return value;
+}
+
 tl::unexpected<Error> failure(int code, const std::string& what) {
     code = code < 0 ? -code : code;
     return fail(fmt::format("{}: {}", what, std::strerror(code)), code);
-}
-
-bpf_tc_hook hook_of(int link, bpf_tc_attach_point point) {
-    bpf_tc_hook hook{};
-    hook.sz = sizeof hook;
-    hook.ifindex = link;
-    hook.attach_point = point;
-    return hook;
-}
-
-bpf_tc_opts options() {
-    bpf_tc_opts opts{};
-    opts.sz = sizeof opts;
-    opts.handle = tc_handle;
-    opts.priority = tc_priority;
-    return opts;
 }
 
 int quiet(libbpf_print_level, const char*, va_list) {
     return 0;
 }
 
+/// By the names of their pins, which must not have a dot.
+std::string pin(const std::string& pins, const char* name) {
+    return pins + "/" + name + "_" GATE_LAYOUT;
+}
+
+/// Addresses that share their buckets.
+struct Group {
+    Division division;
+    std::uint32_t first = 0;  // of the slots in the table
+};
+
 }  // namespace
 
 struct Gate::State {
     std::unique_ptr<gate_bpf, decltype(&gate_bpf::destroy)> program{nullptr, &gate_bpf::destroy};
     std::string pins;
-    std::map<IpAddress, std::uint32_t> slots;  // in the table
-    std::vector<std::uint32_t> free;
+    std::map<IpAddress, std::shared_ptr<Group>> groups;  // of what is managed
+    Slots slots{GATE_SLOTS};
 
-    /// By the names of their pins, which must not have a dot.
-    [[nodiscard]] std::map<std::string, bpf_map*> maps() const {
+    [[nodiscard]] std::vector<std::pair<const char*, bpf_map*>> maps() const {
         return {{"managed", program->maps.managed},
+                {"links", program->maps.links},
                 {"counters", program->maps.counters},
                 {"state", program->maps.bss}};
     }
-    void set(const IpAddress& ip, bool open) {
-        const auto found = slots.find(ip);
-        if (found == slots.end()) return;
-        const std::uint64_t bit = std::uint64_t{1} << found->second % 64;
-        volatile auto& word = program->bss->open_slots[found->second / 64];
+    [[nodiscard]] int managed() const { return bpf_map__fd(program->maps.managed); }
+    [[nodiscard]] std::optional<std::uint32_t> slot_of(const IpAddress& ip, std::uint32_t bucket) const {
+        const auto found = groups.find(ip);
+        if (found == groups.end() || bucket >= found->second->division.buckets) return std::nullopt;
+        return found->second->first + bucket;
+    }
+    void set(std::uint32_t slot, bool open) const {
+        const std::uint64_t bit = std::uint64_t{1} << slot % 64;
+        volatile auto& word = program->bss->open_slots[slot / 64];
         word = open ? word | bit : word & ~bit;
+    }
+    /// Shut, and nothing counted.
+    void clear(const Group& group) const {
+        const std::vector<gate_counters> none(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+        for (std::uint32_t slot = group.first; slot < group.first + group.division.buckets; ++slot) {
+            set(slot, false);
+            bpf_map_update_elem(bpf_map__fd(program->maps.counters), &slot, none.data(), BPF_ANY);
+        }
+    }
+    [[nodiscard]] std::vector<gate_address> managed_keys() const {
+        std::vector<gate_address> keys;
+        gate_address key{};
+        for (const void* before = nullptr; bpf_map_get_next_key(managed(), before, &key) == 0;
+             before = &keys.back())
+            keys.push_back(key);
+        return keys;
     }
 };
 
@@ -98,45 +127,58 @@ Result<std::unique_ptr<Gate>> Gate::load(const std::string& pins) {
     if (mkdir(pins.c_str(), 0700) != 0 && errno != EEXIST)
         return failure(errno, fmt::format("cannot make {}; is a BPF file system mounted there?", pins));
     for (const auto& [name, map] : state->maps())
-        if (const int set = bpf_map__set_pin_path(map, (pins + "/" + name).c_str()); set != 0)
+        if (const int set = bpf_map__set_pin_path(map, pin(pins, name).c_str()); set != 0)
             return failure(set, "cannot name a map's pin");
     if (const int loaded = gate_bpf::load(state->program.get()); loaded != 0)
         return failure(loaded,
-                       "cannot load the packet gate; it needs CAP_BPF and maps of this version in " + pins);
+                       "cannot load the packet gate, which needs CAP_BPF and takes up its maps in " + pins);
     state->program->bss->deadline = 0;
     std::ranges::fill(state->program->bss->open_slots, 0);
-    // An earlier daemon's addresses: what is started here is managed anew.
-    gate_address key{};
-    const int managed = bpf_map__fd(state->program->maps.managed);
-    while (bpf_map_get_next_key(managed, nullptr, &key) == 0) bpf_map_delete_elem(managed, &key);
-    for (std::uint32_t slot = GATE_SLOTS; slot-- > 0;) state->free.push_back(slot);
+    // An earlier daemon's addresses: its program is there, and so may they be. They stay shut.
+    state->slots.take(GATE_SHUT + 1);
+    const gate_service left{.first = GATE_SHUT, .count = 1, .seed = 0, .fields = 0, .answered = 0, .mac = {}};
+    for (const gate_address& key : state->managed_keys())
+        bpf_map_update_elem(state->managed(), &key, &left, BPF_EXIST);
     return std::unique_ptr<Gate>(new Gate(std::move(state)));
 }
 
-Result<void> Gate::attach(int link) {
-    bpf_tc_hook both = hook_of(link, static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS));
-    if (const int made = bpf_tc_hook_create(&both); made != 0 && made != -EEXIST)
-        return failure(made, fmt::format("cannot prepare link {} for the packet gate (clsact)", link));
-    for (const auto point : {BPF_TC_INGRESS, BPF_TC_EGRESS}) {
-        const bpf_tc_hook hook = hook_of(link, point);
-        bpf_tc_opts opts = options();
-        opts.prog_fd = program(point == BPF_TC_INGRESS ? Direction::ingress : Direction::egress);
-        opts.flags = BPF_TC_F_REPLACE;
-        if (const int attached = bpf_tc_attach(&hook, &opts); attached != 0)
-            return failure(attached, fmt::format("cannot attach the packet gate to link {}", link));
-    }
+Result<void> Gate::silence(const std::string& pins) {
+    const std::string path = pin(pins, "state");
+    const int map = bpf_obj_get(path.c_str());
+    if (map < 0) return failure(errno, "cannot open " + path);
+    bpf_map_info info{};
+    std::uint32_t size = sizeof info;
+    int done = bpf_obj_get_info_by_fd(map, &info, &size);
+    const std::uint32_t key = 0;
+    const std::vector<std::uint8_t> nothing_open(info.value_size);
+    if (done == 0) done = bpf_map_update_elem(map, &key, nothing_open.data(), BPF_EXIST);
+    const int code = errno;
+    close(map);
+    if (done != 0) return failure(code, "cannot shut the packet gate by " + path);
     return {};
 }
 
+Result<void> Gate::attach(int link, Attach how) {
+    const auto mac = mac_of(link);
+    if (!mac) return tl::unexpected(mac.error());
+    gate_link of_it{};
+    std::ranges::copy(mac->bytes, of_it.mac);
+    if (bpf_map_update_elem(bpf_map__fd(state_->program->maps.links), &link, &of_it, BPF_ANY) != 0)
+        return failure(errno, fmt::format("cannot note the MAC of link {}", link));
+    // What is to be there is there before what was is taken off.
+    auto done = how == Attach::xdp ? attach_xdp(link, program(Direction::ingress, how))
+                                   : attach_tc(link, Hook::ingress, program(Direction::ingress, how));
+    if (done) done = attach_tc(link, Hook::egress, program(Direction::egress));
+    if (done) done = how == Attach::xdp ? detach_tc(link, Hook::ingress) : detach_xdp(link, xdp_program);
+    return done;
+}
+
 Result<void> Gate::detach(int link) {
-    for (const auto point : {BPF_TC_INGRESS, BPF_TC_EGRESS}) {
-        const bpf_tc_hook hook = hook_of(link, point);
-        bpf_tc_opts opts = options();
-        const int detached = bpf_tc_detach(&hook, &opts);
-        if (detached != 0 && detached != -ENOENT && detached != -ENODEV && detached != -EINVAL)
-            return failure(detached, fmt::format("cannot take the packet gate off link {}", link));
-    }
-    return {};
+    bpf_map_delete_elem(bpf_map__fd(state_->program->maps.links), &link);
+    auto done = detach_xdp(link, xdp_program);
+    for (const Hook hook : {Hook::ingress, Hook::egress})
+        if (auto off = detach_tc(link, hook); !off && done) done = off;
+    return done;
 }
 
 void Gate::unpin() {
@@ -144,41 +186,67 @@ void Gate::unpin() {
     rmdir(state_->pins.c_str());
 }
 
-Result<void> Gate::manage(const IpAddress& ip) {
-    if (state_->slots.contains(ip)) return {};
-    if (state_->free.empty()) return failure(ENOSPC, fmt::format("more than {} addresses", GATE_SLOTS));
-    const std::uint32_t slot = state_->free.back();
-    state_->slots.emplace(ip, slot);
-    shut(ip);
-    const gate_address key = key_of(ip);
-    const gate_range range{slot, 1};
-    if (bpf_map_update_elem(bpf_map__fd(state_->program->maps.managed), &key, &range, BPF_ANY) != 0) {
-        const int code = errno;
-        state_->slots.erase(ip);
-        return failure(code, "cannot manage " + ip.to_string());
+Result<void> Gate::divide(std::span<const Service> services, const Division& division) {
+    std::shared_ptr<Group> group;
+    for (const Service& service : services) {
+        const auto found = state_->groups.find(service.ip);
+        if (found == state_->groups.end()) continue;
+        if (group == nullptr) group = found->second;
+        if (group != found->second || group->division != division)
+            return failure(EEXIST, service.ip.to_string() + " is managed otherwise");
     }
-    const std::vector<gate_counters> none(static_cast<std::size_t>(libbpf_num_possible_cpus()));
-    bpf_map_update_elem(bpf_map__fd(state_->program->maps.counters), &slot, none.data(), BPF_ANY);
-    state_->free.pop_back();
+    const bool fresh = group == nullptr;
+    if (fresh) {
+        const auto first = division.buckets == 0 ? std::nullopt : state_->slots.take(division.buckets);
+        if (!first) return failure(ENOSPC, fmt::format("more than {} slots", GATE_SLOTS - 1));
+        group = std::make_shared<Group>(Group{division, *first});
+        state_->clear(*group);
+    }
+    std::vector<IpAddress> added;
+    for (const Service& service : services) {
+        const gate_address key = key_of(service.ip);
+        const gate_service value = value_of(service, group->first, division);
+        if (bpf_map_update_elem(state_->managed(), &key, &value, BPF_ANY) != 0) {
+            const int code = errno;
+            for (const IpAddress& ip : added) forget(ip);
+            if (fresh && added.empty()) state_->slots.give_back(group->first, division.buckets);
+            return failure(code, "cannot manage " + service.ip.to_string());
+        }
+        if (state_->groups.emplace(service.ip, group).second) added.push_back(service.ip);
+    }
     return {};
 }
 
+Result<void> Gate::manage(const IpAddress& ip) {
+    const Service service{ip};
+    return divide({&service, 1}, Division{});
+}
+
 void Gate::forget(const IpAddress& ip) {
-    const auto found = state_->slots.find(ip);
-    if (found == state_->slots.end()) return;
-    shut(ip);
+    const auto found = state_->groups.find(ip);
+    if (found == state_->groups.end()) return;
+    const std::shared_ptr<Group> group = found->second;
+    state_->groups.erase(found);
+    const bool last = std::ranges::none_of(state_->groups, [&](const auto& g) { return g.second == group; });
+    if (last) state_->clear(*group);
     const gate_address key = key_of(ip);
-    bpf_map_delete_elem(bpf_map__fd(state_->program->maps.managed), &key);
-    state_->free.push_back(found->second);
-    state_->slots.erase(found);
+    bpf_map_delete_elem(state_->managed(), &key);
+    if (last) state_->slots.give_back(group->first, group->division.buckets);
 }
 
-void Gate::open(const IpAddress& ip) {
-    state_->set(ip, true);
+void Gate::forget_others() {
+    gate_service value{};
+    for (const gate_address& key : state_->managed_keys())
+        if (bpf_map_lookup_elem(state_->managed(), &key, &value) == 0 && value.first == GATE_SHUT)
+            bpf_map_delete_elem(state_->managed(), &key);
 }
 
-void Gate::shut(const IpAddress& ip) {
-    state_->set(ip, false);
+void Gate::open(const IpAddress& ip, std::uint32_t bucket) {
+    if (const auto slot = state_->slot_of(ip, bucket)) state_->set(*slot, true);
+}
+
+void Gate::shut(const IpAddress& ip, std::uint32_t bucket) {
+    if (const auto slot = state_->slot_of(ip, bucket)) state_->set(*slot, false);
 }
 
 void Gate::set_deadline(TimePoint deadline) {
@@ -186,17 +254,18 @@ void Gate::set_deadline(TimePoint deadline) {
         static_cast<std::uint64_t>(std::max<std::int64_t>(0, deadline.time_since_epoch().count()));
 }
 
-int Gate::program(Direction direction) const {
-    return bpf_program__fd(direction == Direction::ingress ? state_->program->progs.gate_ingress
-                                                           : state_->program->progs.gate_egress);
+int Gate::program(Direction direction, Attach how) const {
+    if (direction == Direction::egress) return bpf_program__fd(state_->program->progs.gate_egress);
+    return bpf_program__fd(how == Attach::xdp ? state_->program->progs.buoy_gate_xdp
+                                              : state_->program->progs.gate_ingress);
 }
 
-Counters Gate::counters(const IpAddress& ip) const {
-    const auto found = state_->slots.find(ip);
+Counters Gate::counters(const IpAddress& ip, std::uint32_t bucket) const {
     Counters sum;
-    if (found == state_->slots.end()) return sum;
+    const auto slot = state_->slot_of(ip, bucket);
+    if (!slot) return sum;
     std::vector<gate_counters> per_cpu(static_cast<std::size_t>(libbpf_num_possible_cpus()));
-    if (bpf_map_lookup_elem(bpf_map__fd(state_->program->maps.counters), &found->second, per_cpu.data()) != 0)
+    if (bpf_map_lookup_elem(bpf_map__fd(state_->program->maps.counters), &*slot, per_cpu.data()) != 0)
         return sum;
     for (const gate_counters& c : per_cpu) {
         sum.packets += c.packets;

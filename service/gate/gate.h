@@ -5,17 +5,37 @@
 
 #include <linux/types.h>
 
+/* In the names of the maps' pins. To be raised with every change of what follows or of the maps: a daemon
+ * takes up the maps of its own layout and no others. */
+#define GATE_LAYOUT "2"
+
 #define GATE_SLOTS 16384
 
-/* A managed address in network byte order; IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). */
+/* The slot that is never opened: that of addresses which an earlier daemon left. */
+#define GATE_SHUT 0
+
+/* An address in network byte order; IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). */
 struct gate_address {
     __u8 bytes[16];
 };
 
-/* Where a managed address's slots are in the table: one, or as many as it has buckets. */
-struct gate_range {
+/* What a bucket is made of (design, section 5). */
+enum gate_fields { GATE_SOURCE, GATE_SOURCE_PORT, GATE_TUPLE };
+
+/* A managed address: where its slots are in the table - one, or as many as it has buckets - and which of them
+ * a packet belongs to. */
+struct gate_service {
     __u32 first;
     __u32 count;
+    __u32 seed;
+    __u8 fields;   /* enum gate_fields */
+    __u8 answered; /* the gate answers who asks for the address, with this MAC */
+    __u8 mac[6];
+};
+
+/* A link that the program is on. */
+struct gate_link {
+    __u8 mac[6]; /* its own */
 };
 
 struct gate_counters {

@@ -81,6 +81,8 @@ void Holder::on(const Watch& order) {
             if (!ours_.contains(ip)) gate_->forget(ip);
     for (Watched& pool : pools_) look_at(pool);
     guard();
+    // What an earlier daemon left is no pool's any more.
+    if (gate_ != nullptr) gate_->forget_others();
 }
 
 void Holder::guard() {
