@@ -47,7 +47,7 @@ std::uint32_t jhash(const std::vector<std::uint32_t>& words, std::uint32_t seed)
 
 void append(std::vector<std::uint32_t>& words, const IpAddress& ip) {
     if (ip.is_v4()) {
-        words.insert(words.end(), {0, 0, 0xffff, ip.v4().value()});
+        words.push_back(ip.v4().value());
         return;
     }
     const auto& bytes = ip.v6().bytes;

@@ -33,16 +33,18 @@ static __always_inline int take_far(const struct frame* f, __u32 at, void* to, _
                    : bpf_skb_load_bytes(f->context, at, to, size)) == 0;
 }
 
-/* Reads what every frame has; whether there was as much. */
-static __always_inline int take(const struct frame* f, __u32 at, void* to, __u32 size) {
-    if (at > DEEPEST) return 0;
-    const __u8* from = f->data + at;
-    if (from + size <= f->end) {
-        __builtin_memcpy(to, from, size);
-        return 1;
-    }
-    return take_far(f, at, to, size);
-}
+/* Reads an object that every frame has; whether there was as much. In words: a frame's bytes are aligned to 2
+ * at best, and where the kernel minds that it has put the IP header at a multiple of 4. */
+#define take(f, at, object)                                                   \
+    ({                                                                        \
+        const __u8* from_ = (f)->data + (at);                                 \
+        int there_ = (at) <= DEEPEST && from_ + sizeof *(object) <= (f)->end; \
+        if (there_)                                                           \
+            *(object) = *(const typeof(*(object))*)from_;                     \
+        else                                                                  \
+            there_ = take_far(f, at, object, sizeof *(object));               \
+        there_;                                                               \
+    })
 
 static __always_inline int put(const struct frame* f, __u32 at, const void* from, __u32 size) {
     if (at > DEEPEST) return 0;
@@ -102,8 +104,8 @@ static __always_inline const struct gate_link* link_of(const struct frame* f) {
 
 /* What came for a MAC that is not this node's own, and passes, is made this node's. */
 static __always_inline enum verdict received(const struct frame* f, const struct gate_service* service) {
-    __u8 to[ETH_ALEN];
-    if (f->leaving || !service->answered || !take(f, 0, to, sizeof to) || !same_mac(to, service->mac))
+    struct gate_link to;
+    if (f->leaving || !service->answered || !take(f, 0, &to) || !same_mac(to.mac, service->mac))
         return passed;
     if (!f->xdp) {
         bpf_skb_change_type(f->context, 0 /* PACKET_HOST */);

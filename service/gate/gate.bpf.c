@@ -27,7 +27,7 @@ static __always_inline enum verdict settle(const struct frame* f, const struct g
 
 static __always_inline enum verdict judge_ipv4(const struct frame* f, __u32 at) {
     struct iphdr ip;
-    if (!take(f, at, &ip, sizeof ip)) return untouched;
+    if (!take(f, at, &ip)) return untouched;
     const struct gate_service* service = managed_ipv4(f->leaving ? ip.saddr : ip.daddr);
     if (!service) return untouched;
     struct parties p = {};
@@ -38,7 +38,7 @@ static __always_inline enum verdict judge_ipv4(const struct frame* f, __u32 at) 
 static __always_inline enum verdict judge_ipv6(const struct frame* f, __u32 at) {
     struct ipv6hdr ip;
     struct upper upper;
-    if (!take(f, at, &ip, sizeof ip)) return untouched;
+    if (!take(f, at, &ip)) return untouched;
     look_ipv6(f, at, &ip, &upper);
     if (upper.kind == with_ports && upper.protocol == IPPROTO_ICMPV6 &&
         (upper.type == ND_SOLICITATION || upper.type == ND_ADVERTISEMENT)) {
@@ -54,10 +54,9 @@ static __always_inline enum verdict judge_ipv6(const struct frame* f, __u32 at) 
 }
 
 static __always_inline enum verdict gate(const struct frame* f) {
-    struct ethhdr eth;
-    if (!take(f, 0, &eth, sizeof eth)) return untouched;
-    __be16 type = eth.h_proto;
-    __u32 at = sizeof eth;
+    __be16 type;
+    __u32 at = sizeof(struct ethhdr);
+    if (!take(f, at - sizeof type, &type)) return untouched;
     for (int i = 0; i < 2; ++i) {
         struct {
             __be16 control;

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,10 +14,13 @@
 #include <map>
 #include <vector>
 
-#include "gate.skel.h"
+#include "service/gate/addresses.hpp"
 #include "service/gate/gate.h"
 #include "service/gate/links.hpp"
 #include "service/gate/slots.hpp"
+
+// It takes the types of gate.h for granted.
+#include "gate.skel.h"
 
 namespace buoy::gate {
 
@@ -76,6 +80,7 @@ struct Gate::State {
     std::string pins;
     std::map<IpAddress, std::shared_ptr<Group>> groups;  // of what is managed
     Slots slots{GATE_SLOTS};
+    std::optional<Addresses> addresses;
 
     [[nodiscard]] std::vector<std::pair<const char*, bpf_map*>> maps() const {
         return {{"managed", program->maps.managed},
@@ -83,7 +88,6 @@ struct Gate::State {
                 {"counters", program->maps.counters},
                 {"state", program->maps.bss}};
     }
-    [[nodiscard]] int managed() const { return bpf_map__fd(program->maps.managed); }
     [[nodiscard]] std::optional<std::uint32_t> slot_of(const IpAddress& ip, std::uint32_t bucket) const {
         const auto found = groups.find(ip);
         if (found == groups.end() || bucket >= found->second->division.buckets) return std::nullopt;
@@ -101,14 +105,6 @@ struct Gate::State {
             set(slot, false);
             bpf_map_update_elem(bpf_map__fd(program->maps.counters), &slot, none.data(), BPF_ANY);
         }
-    }
-    [[nodiscard]] std::vector<gate_address> managed_keys() const {
-        std::vector<gate_address> keys;
-        gate_address key{};
-        for (const void* before = nullptr; bpf_map_get_next_key(managed(), before, &key) == 0;
-             before = &keys.back())
-            keys.push_back(key);
-        return keys;
     }
 };
 
@@ -137,8 +133,7 @@ Result<std::unique_ptr<Gate>> Gate::load(const std::string& pins) {
     // An earlier daemon's addresses: its program is there, and so may they be. They stay shut.
     state->slots.take(GATE_SHUT + 1);
     const gate_service left{.first = GATE_SHUT, .count = 1, .seed = 0, .fields = 0, .answered = 0, .mac = {}};
-    for (const gate_address& key : state->managed_keys())
-        bpf_map_update_elem(state->managed(), &key, &left, BPF_EXIST);
+    state->addresses.emplace(bpf_map__fd(state->program->maps.managed), state->program->bss->cells, left);
     return std::unique_ptr<Gate>(new Gate(std::move(state)));
 }
 
@@ -146,15 +141,12 @@ Result<void> Gate::silence(const std::string& pins) {
     const std::string path = pin(pins, "state");
     const int map = bpf_obj_get(path.c_str());
     if (map < 0) return failure(errno, "cannot open " + path);
-    bpf_map_info info{};
-    std::uint32_t size = sizeof info;
-    int done = bpf_obj_get_info_by_fd(map, &info, &size);
-    const std::uint32_t key = 0;
-    const std::vector<std::uint8_t> nothing_open(info.value_size);
-    if (done == 0) done = bpf_map_update_elem(map, &key, nothing_open.data(), BPF_EXIST);
+    void* shared = mmap(nullptr, sizeof(gate_bpf::gate_bpf__bss), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
     const int code = errno;
     close(map);
-    if (done != 0) return failure(code, "cannot shut the packet gate by " + path);
+    if (shared == MAP_FAILED) return failure(code, "cannot shut the packet gate by " + path);
+    static_cast<gate_bpf::gate_bpf__bss*>(shared)->deadline = 0;
+    munmap(shared, sizeof(gate_bpf::gate_bpf__bss));
     return {};
 }
 
@@ -204,10 +196,8 @@ Result<void> Gate::divide(std::span<const Service> services, const Division& div
     }
     std::vector<IpAddress> added;
     for (const Service& service : services) {
-        const gate_address key = key_of(service.ip);
         const gate_service value = value_of(service, group->first, division);
-        if (bpf_map_update_elem(state_->managed(), &key, &value, BPF_ANY) != 0) {
-            const int code = errno;
+        if (const int code = state_->addresses->set(key_of(service.ip), value); code != 0) {
             for (const IpAddress& ip : added) forget(ip);
             if (fresh && added.empty()) state_->slots.give_back(group->first, division.buckets);
             return failure(code, "cannot manage " + service.ip.to_string());
@@ -229,16 +219,13 @@ void Gate::forget(const IpAddress& ip) {
     state_->groups.erase(found);
     const bool last = std::ranges::none_of(state_->groups, [&](const auto& g) { return g.second == group; });
     if (last) state_->clear(*group);
-    const gate_address key = key_of(ip);
-    bpf_map_delete_elem(state_->managed(), &key);
+    state_->addresses->remove(key_of(ip));
     if (last) state_->slots.give_back(group->first, group->division.buckets);
 }
 
 void Gate::forget_others() {
-    gate_service value{};
-    for (const gate_address& key : state_->managed_keys())
-        if (bpf_map_lookup_elem(state_->managed(), &key, &value) == 0 && value.first == GATE_SHUT)
-            bpf_map_delete_elem(state_->managed(), &key);
+    for (const gate_address& address : state_->addresses->of_slot(GATE_SHUT))
+        state_->addresses->remove(address);
 }
 
 void Gate::open(const IpAddress& ip, std::uint32_t bucket) {

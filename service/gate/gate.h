@@ -33,6 +33,22 @@ struct gate_service {
     __u8 mac[6];
 };
 
+/* Managed addresses are in a map, and finding something there takes the kernel longer than all the rest of
+ * the program. So there is a cell for all addresses with the same gate_cell_of(): it says that none of them
+ * is managed, or which one; only where they are several the map has to be asked. */
+struct gate_cell {
+    struct gate_address address; /* of the one */
+    struct gate_service service;
+    __u32 managed; /* how many; enough to ask the map while the cell is being changed */
+};
+
+#define GATE_CELLS 4096
+
+/* Addresses in a row have cells of their own. `folded` is the exclusive or of the address's four numbers. */
+static inline __u32 gate_cell_of(__u32 folded) {
+    return (folded ^ folded >> 12) & (GATE_CELLS - 1);
+}
+
 /* A link that the program is on. */
 struct gate_link {
     __u8 mac[6]; /* its own */

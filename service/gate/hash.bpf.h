@@ -8,13 +8,15 @@
 
 #include "gate.h"
 
-/* A packet from its client's view, in host order; without ports they and the protocol are 0. */
+/* A packet from its client's view, in host order; an IPv4 address is one number. Without ports they and the
+ * protocol are 0. */
 struct parties {
     __u32 client[4];
     __u32 service[4];
     __u16 client_port;
     __u16 service_port;
     __u8 protocol;
+    __u8 ipv6;
 };
 
 static __always_inline __u32 rotated(__u32 word, int by) {
@@ -27,8 +29,34 @@ static __always_inline __u32 rotated(__u32 word, int by) {
      b += a, a = (a - c) ^ rotated(c, 16), c += b, b = (b - a) ^ rotated(a, 19), a += c,                    \
      c = (c - b) ^ rotated(b, 4), b += a)
 
+/* __jhash_final() */
+static __always_inline __u32 jhash_end(__u32 a, __u32 b, __u32 c) {
+    c = (c ^ b) - rotated(b, 14);
+    a = (a ^ c) - rotated(c, 11);
+    b = (b ^ a) - rotated(a, 25);
+    c = (c ^ b) - rotated(b, 16);
+    a = (a ^ c) - rotated(c, 4);
+    b = (b ^ a) - rotated(a, 14);
+    return (c ^ b) - rotated(b, 24);
+}
+
+/* jhash2() over 1, 2 or 4 numbers. */
+static __always_inline __u32 jhash_ipv4(const struct parties* p, const struct gate_service* service) {
+    const __u32 count = service->fields == GATE_SOURCE ? 1 : service->fields == GATE_SOURCE_PORT ? 2 : 4;
+    __u32 a = 0xdeadbeef + (count << 2) + service->seed, b = a, c = a;
+    a += p->client[0];
+    if (service->fields == GATE_SOURCE_PORT) b += p->client_port;
+    if (service->fields == GATE_TUPLE) {
+        b += (__u32)p->protocol << 16 | p->client_port;
+        c += p->service[0];
+        JHASH_MIX(a, b, c);
+        a += p->service_port;
+    }
+    return jhash_end(a, b, c);
+}
+
 /* jhash2() over 4, 5 or 10 numbers. */
-static __always_inline __u32 jhash(const struct parties* p, const struct gate_service* service) {
+static __always_inline __u32 jhash_ipv6(const struct parties* p, const struct gate_service* service) {
     const __u32 count = service->fields == GATE_SOURCE ? 4 : service->fields == GATE_SOURCE_PORT ? 5 : 10;
     __u32 a = 0xdeadbeef + (count << 2) + service->seed, b = a, c = a;
     a += p->client[0];
@@ -47,18 +75,12 @@ static __always_inline __u32 jhash(const struct parties* p, const struct gate_se
         JHASH_MIX(a, b, c);
         a += p->service_port;
     }
-    /* __jhash_final() */
-    c = (c ^ b) - rotated(b, 14);
-    a = (a ^ c) - rotated(c, 11);
-    b = (b ^ a) - rotated(a, 25);
-    c = (c ^ b) - rotated(b, 16);
-    a = (a ^ c) - rotated(c, 4);
-    b = (b ^ a) - rotated(a, 14);
-    return (c ^ b) - rotated(b, 24);
+    return jhash_end(a, b, c);
 }
 
 static __always_inline __u32 bucket_of(const struct parties* p, const struct gate_service* service) {
-    return service->count > 1 ? jhash(p, service) % service->count : 0;
+    if (service->count <= 1) return 0;
+    return (p->ipv6 ? jhash_ipv6(p, service) : jhash_ipv4(p, service)) % service->count;
 }
 
 #endif

@@ -51,16 +51,14 @@ struct nd_mac {
 };
 
 static __always_inline const struct gate_service* managed_ipv4(__be32 ip) {
-    struct gate_address key;
-    __u32 words[4] = {0, 0, bpf_htonl(0xffff), ip};
-    __builtin_memcpy(&key, words, sizeof key);
-    return bpf_map_lookup_elem(&managed, &key);
+    const __be32 address[4] = {0, 0, bpf_htonl(0xffff), ip};
+    return find(address);
 }
 
 static __always_inline const struct gate_service* managed_ipv6(const struct in6_addr* ip) {
-    struct gate_address key;
-    __builtin_memcpy(&key, ip, sizeof key);
-    return bpf_map_lookup_elem(&managed, &key);
+    const __be32 address[4] = {ip->in6_u.u6_addr32[0], ip->in6_u.u6_addr32[1], ip->in6_u.u6_addr32[2],
+                               ip->in6_u.u6_addr32[3]};
+    return find(address);
 }
 
 static __always_inline int no_ipv6(const struct in6_addr* ip) {
@@ -78,8 +76,8 @@ static __always_inline int same_ipv6(const struct in6_addr* a, const struct in6_
 static __always_inline __u32 bucket_of_ipv4(const struct gate_service* service, __be32 client, __be32 ip) {
     struct parties p = {};
     if (client == 0 || client == ip) return 0;
-    from_ipv4(p.client, client);
-    from_ipv4(p.service, ip);
+    p.client[0] = bpf_ntohl(client);
+    p.service[0] = bpf_ntohl(ip);
     return bucket_of(&p, service);
 }
 
@@ -87,6 +85,7 @@ static __always_inline __u32 bucket_of_ipv6(const struct gate_service* service, 
                                             const struct in6_addr* ip) {
     struct parties p = {};
     if (no_ipv6(client) || client->in6_u.u6_addr8[0] == 0xff || same_ipv6(client, ip)) return 0;
+    p.ipv6 = 1;
     from_ipv6(p.client, client);
     from_ipv6(p.service, ip);
     return bucket_of(&p, service);
@@ -111,7 +110,7 @@ static __always_inline enum verdict answer_arp(const struct frame* f, __u32 at, 
 
 static __always_inline enum verdict judge_arp(const struct frame* f, __u32 at) {
     struct arp_ipv4 arp;
-    if (!take(f, at, &arp, sizeof arp)) return untouched;
+    if (!take(f, at, &arp)) return untouched;
     if (arp.protocol != bpf_htons(ETH_P_IP) || arp.hardware_length != ETH_ALEN || arp.protocol_length != 4)
         return untouched;
     const __be32 ip = f->leaving ? arp.sender_ip : arp.target_ip;
@@ -147,7 +146,7 @@ static __always_inline enum verdict answer_nd(const struct frame* f, __u32 at, c
                                               const struct gate_service* service) {
     const struct gate_link* link = link_of(f);
     struct ethhdr eth;
-    if (!link || !take(f, 0, &eth, sizeof eth)) return dropped;
+    if (!link || !take(f, 0, &eth)) return dropped;
     struct nd_mac option = {};
     const __u32 after = at + sizeof *asked + sizeof *solicitation;
     if (take_far(f, after, &option, sizeof option) && option.type == ND_SOURCE_MAC && option.units == 1)

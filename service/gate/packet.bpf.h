@@ -25,33 +25,28 @@ static __always_inline int has_ports(__u8 protocol) {
            protocol == IPPROTO_UDPLITE || protocol == IPPROTO_DCCP;
 }
 
-static __always_inline void from_ipv4(__u32* to, __be32 ip) {
-    to[0] = to[1] = 0;
-    to[2] = 0xffff;
-    to[3] = bpf_ntohl(ip);
-}
-
 static __always_inline void from_ipv6(__u32* to, const struct in6_addr* ip) {
     for (int i = 0; i < 4; ++i) to[i] = bpf_ntohl(ip->in6_u.u6_addr32[i]);
 }
 
 static __always_inline void addresses_ipv4(const struct iphdr* ip, int client_sent, struct parties* p) {
-    from_ipv4(p->client, client_sent ? ip->saddr : ip->daddr);
-    from_ipv4(p->service, client_sent ? ip->daddr : ip->saddr);
+    p->client[0] = bpf_ntohl(client_sent ? ip->saddr : ip->daddr);
+    p->service[0] = bpf_ntohl(client_sent ? ip->daddr : ip->saddr);
 }
 
 static __always_inline void addresses_ipv6(const struct ipv6hdr* ip, int client_sent, struct parties* p) {
+    p->ipv6 = 1;
     from_ipv6(p->client, client_sent ? &ip->saddr : &ip->daddr);
     from_ipv6(p->service, client_sent ? &ip->daddr : &ip->saddr);
 }
 
 static __always_inline enum kind ports(const struct frame* f, __u32 at, __u8 protocol, int client_sent,
                                        struct parties* p) {
-    __be16 both[2];
+    __be32 both;
     if (!has_ports(protocol)) return without_ports;
-    if (!take(f, at, both, sizeof both)) return malformed;
+    if (!take(f, at, &both)) return malformed;
     p->protocol = protocol;
-    const __u16 from = bpf_ntohs(both[0]), to = bpf_ntohs(both[1]);
+    const __u16 from = bpf_ntohl(both) >> 16, to = bpf_ntohl(both);
     p->client_port = client_sent ? from : to;
     p->service_port = client_sent ? to : from;
     return with_ports;
@@ -90,7 +85,7 @@ static __always_inline enum kind read_ipv4(const struct frame* f, __u32 at, cons
     struct parties of_inner = {};
     addresses_ipv4(&inner, !client_sent, &of_inner);
     /* About a packet of somebody else's, which nobody here has sent. */
-    if (of_inner.service[3] != p->service[3]) return without_ports;
+    if (of_inner.service[0] != p->service[0]) return without_ports;
     *p = of_inner;
     if (fragment_ipv4(&inner)) return without_ports;
     return ports(f, at + ICMP_HEADER + inner.ihl * 4, inner.protocol, !client_sent, p);
