@@ -29,17 +29,35 @@ std::string join(const std::vector<std::string>& words, std::string_view between
     return fmt::format("{}", fmt::join(words, between));
 }
 
+/// Numbers in a row, such as 0-84 86.
+std::string ranges_text(const std::vector<std::int64_t>& numbers) {
+    std::vector<std::string> ranges;
+    for (auto first = numbers.begin(); first != numbers.end();) {
+        auto last = first;
+        while (std::next(last) != numbers.end() && *std::next(last) == *last + 1) ++last;
+        ranges.push_back(first == last ? std::to_string(*first) : fmt::format("{}-{}", *first, *last));
+        first = std::next(last);
+    }
+    return join(ranges, " ");
+}
+
 /// Addresses as ranges where they are known, else the slots' numbers.
 std::string slots_text(const Pool& pool, std::string_view owner) {
     std::vector<IpAddress> addresses;
     std::vector<std::string> others;
+    std::vector<std::int64_t> buckets;
     for (const auto& slot : pool.table) {
         if (slot.owner != owner) continue;
+        if (pool.buckets) {
+            buckets.push_back(slot.index);
+            continue;
+        }
         if (const auto ip = IpAddress::parse(slot.address))
             addresses.push_back(*ip);
         else
             others.push_back(fmt::format("{}/{}", pool.name, slot.index));
     }
+    if (pool.buckets) return ranges_text(buckets);
     std::string text = pool::addresses_text(addresses);
     if (!others.empty()) text += (text.empty() ? "" : " ") + join(others, " ");
     return text;
@@ -84,6 +102,11 @@ std::vector<std::string> nodes_of(const Pool& pool) {
 }
 
 std::string settings_of(const Pool& pool) {
+    if (pool.buckets)
+        return fmt::format("{} bucket{} of {}{}, hash={}, l2={}, on_loss={}, rebalance={}", pool.slots,
+                           pool.slots == 1 ? "" : "s", join(pool.addresses, " "),
+                           pool.nic.empty() ? "" : " on " + pool.nic, pool.hash, pool.l2, pool.on_loss,
+                           pool.rebalance);
     return fmt::format("{} slot{}{}, on_loss={}, rebalance={}", pool.slots, pool.slots == 1 ? "" : "s",
                        pool.nic.empty() ? "" : " on " + pool.nic, pool.on_loss, pool.rebalance);
 }

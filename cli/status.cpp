@@ -79,6 +79,10 @@ Pool read_pool(const json& object) {
     pool.members = texts(object, "members");
     pool.not_eligible = texts(object, "not_eligible");
     pool.slots = number(object, "slots");
+    pool.buckets = number(object, "buckets") > 0;
+    pool.hash = text(object, "hash");
+    pool.l2 = text(object, "l2");
+    pool.addresses = texts(object, "addresses");
     pool.held = number(object, "held");
     if (const auto weights = object.find("weights"); weights != object.end() && weights->is_object())
         for (const auto& [name, weight] : weights->items())
@@ -143,6 +147,10 @@ Result<SlotName> find_slot(const Status& status, const std::string& text) {
     if (!ip)
         return fail(fmt::format(
             "'{}' is no slot: name its address, such as 192.0.2.10, or POOL/INDEX, such as web/0", text));
+    for (const auto& pool : status.pools)
+        if (std::ranges::count(pool.addresses, ip->to_string()) != 0)
+            return fail(fmt::format("{} is shared by the buckets {}/0 to {}/{}: name one of them",
+                                    ip->to_string(), pool.name, pool.name, pool.slots - 1));
     std::vector<SlotName> found;
     for (const auto& pool : status.pools)
         for (const auto& slot : pool.table)

@@ -47,6 +47,10 @@ struct Pool {
     std::vector<std::pair<std::string, std::int64_t>> weights;
     std::int64_t slots = 0;
     std::int64_t held = 0;  ///< by this node
+    bool buckets = false;                ///< are what the slots are
+    std::string hash;                    ///< of buckets
+    std::string l2;                      ///< likewise
+    std::vector<std::string> addresses;  ///< that buckets share
     std::vector<Slot> table;
 
     /// Slots that the agreed state gives to the node; of nobody for an empty name.

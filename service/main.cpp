@@ -295,7 +295,7 @@ class Daemon {
                 [this](const core::PoolConfig& config) {
                     runtime::PoolFacts facts;
                     if (const auto parameters = runtime::parameters_of(config))
-                        facts.addresses = parameters->addresses;
+                        runtime::tell_facts(*parameters, facts);
                     if (const auto* here = pools_->find(config.name)) {
                         facts.nic = here->parameters.nic;
                         facts.no_carrier = here->no_carrier;

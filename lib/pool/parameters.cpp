@@ -31,6 +31,12 @@ constexpr std::array rebalance_words = {Word<Rebalance>{"auto", Rebalance::autom
                                         Word<Rebalance>{"never", Rebalance::never}};
 constexpr std::array link_down_words = {Word<LinkDown>{"release", LinkDown::release},
                                         Word<LinkDown>{"ignore", LinkDown::ignore}};
+constexpr std::array hash_words = {Word<Hash>{"source", Hash::source},
+                                   Word<Hash>{"source-port", Hash::source_port},
+                                   Word<Hash>{"tuple", Hash::tuple}};
+constexpr std::array l2_words = {Word<Layer2>{"multicast", Layer2::multicast},
+                                 Word<Layer2>{"flood", Layer2::flood}};
+constexpr std::array attach_words = {Word<Attach>{"tc", Attach::tc}, Word<Attach>{"xdp", Attach::xdp}};
 
 template <typename Words, typename Choice>
 std::string_view word_of(const Words& table, Choice value) {
@@ -196,6 +202,19 @@ void read_announcements(Reader& reader, PoolParameters& into) {
         reader.number("announce_pps", into.announce_pps, 10, 10'000'000, "frames a second"));
 }
 
+void read_buckets(Reader& reader, PoolParameters& into) {
+    into.buckets = static_cast<std::uint32_t>(reader.number("buckets", 0, 1, max_buckets, ""));
+    reader.choice("hash", hash_words, into.hash);
+    if (reader.text("l2") == "answer")
+        reader.reject("l2='answer' is not there yet: use multicast, or flood");
+    reader.choice("l2", l2_words, into.l2);
+    reader.choice("attach", attach_words, into.attach);
+    if (into.buckets > 0) return;
+    // What is of no use here must not make two pools differ.
+    into.hash = PoolParameters{}.hash;
+    into.l2 = PoolParameters{}.l2;
+}
+
 std::string announce_text(const AnnounceCounts& counts) {
     std::string text;
     auto add = [&](std::string_view form, int count) {
@@ -218,8 +237,12 @@ std::string netmask_text(const PoolParameters& parameters) {
 json agreed_json(const PoolParameters& parameters) {
     const json all = parameters.to_json();
     json agreed = {{"name", all.at("name")}};
+    // Without buckets nothing of them, so that the text is what daemons from before buckets make of it.
+    const auto of_buckets = [](std::string_view name) {
+        return name == "buckets" || name == "hash" || name == "l2";
+    };
     for (const auto& info : pool_parameters)
-        if (info.agreed) agreed[std::string(info.name)] = all.at(std::string(info.name));
+        if (info.agreed && (parameters.buckets > 0 || !of_buckets(info.name))) agreed[std::string(info.name)] = all.at(std::string(info.name));
     return agreed;
 }
 
@@ -276,6 +299,7 @@ Result<PoolParameters> parse(const std::string& name, const ParameterTexts& text
     read_timing(reader, parameters);
     read_announcements(reader, parameters);
     reader.choice("link_down", link_down_words, parameters.link_down);
+    read_buckets(reader, parameters);
     if (reader.failed()) return tl::unexpected<Error>(*reader.failed());
     if (const auto size = parameters.agreed_text().size(); size > core::max_parameters)
         return fail(
@@ -299,14 +323,18 @@ json PoolParameters::to_json() const {
             {"announce_refresh", announce_refresh.count()},
             {"announce_pps", announce_pps},
             {"link_down", word_of(link_down_words, link_down)},
-            {"hold_ms", hold.count()}};
+            {"hold_ms", hold.count()},
+            {"buckets", buckets == 0 ? json("") : json(buckets)},
+            {"hash", word_of(hash_words, hash)},
+            {"l2", word_of(l2_words, l2)},
+            {"attach", word_of(attach_words, attach)}};
 }
 
 std::string PoolParameters::agreed_text() const {
     return agreed_json(*this).dump();
 }
 
-std::uint64_t PoolParameters::hash() const {
+std::uint64_t PoolParameters::fingerprint() const {
     // FNV-1a, 64 bits: it has to tell configurations apart that differ by accident, and be the same
     // everywhere.
     std::uint64_t hash = 14695981039346656037U;
@@ -338,12 +366,14 @@ std::string difference(const PoolParameters& here, const PoolParameters& cluster
         return fmt::format("addresses differ: only here {}; only in the cluster {}",
                            missing_from(here.addresses, cluster.addresses),
                            missing_from(cluster.addresses, here.addresses));
-    const json ours = agreed_json(here);
-    const json theirs = agreed_json(cluster);
-    for (const auto& [name, value] : ours.items())
-        if (value != theirs.at(name))
-            return fmt::format("{} is '{}' here, but '{}' in the cluster", name, clipped(plain(value)),
+    const json ours = here.to_json();
+    const json theirs = cluster.to_json();
+    for (const auto& info : pool_parameters) {
+        const std::string name(info.name);
+        if (info.agreed && ours.at(name) != theirs.at(name))
+            return fmt::format("{} is '{}' here, but '{}' in the cluster", name, clipped(plain(ours.at(name))),
                                clipped(plain(theirs.at(name))));
+    }
     return {};
 }
 

@@ -25,6 +25,8 @@ struct ParameterInfo {
     bool reloadable = false;         ///< takes effect without a restart
 };
 
+inline constexpr std::uint32_t max_buckets = 4096;  ///< of a pool
+
 /// Every parameter of `ocf:buoy:pool`. What has to be equal on all members takes a restart: members that
 /// reloaded one after the other would refuse each other meanwhile.
 inline constexpr std::array pool_parameters = {
@@ -41,6 +43,10 @@ inline constexpr std::array pool_parameters = {
     ParameterInfo{"announce_pps", "integer", "100000", false, true},
     ParameterInfo{"link_down", "select", "release", false, true},
     ParameterInfo{"hold_ms", "integer", "1000", false, true},
+    ParameterInfo{"buckets", "integer", "", true, false},
+    ParameterInfo{"hash", "select", "source-port", true, false},
+    ParameterInfo{"l2", "select", "multicast", true, false},
+    ParameterInfo{"attach", "select", "tc", false, false},
 };
 
 /// What ends a member's claim when its node is lost.
@@ -49,6 +55,13 @@ enum class OnLoss : std::uint8_t { automatic, fenced, unsafe };
 enum class Rebalance : std::uint8_t { automatic, never };
 /// What to do when the NIC has no carrier.
 enum class LinkDown : std::uint8_t { release, ignore };
+/// What of a connection decides on its bucket.
+enum class Hash : std::uint8_t { source, source_port, tuple };
+/// How frames for the addresses of a bucket pool get to all members: by a group MAC, or by one that nobody
+/// sends from.
+enum class Layer2 : std::uint8_t { multicast, flood };
+/// Where the gate sits at ingress.
+enum class Attach : std::uint8_t { tc, xdp };
 
 /// Frames of each form in one announcement; IPv6 has one form and takes the larger number.
 struct AnnounceCounts {
@@ -60,7 +73,8 @@ struct AnnounceCounts {
 /// A pool as its resource's parameters describe it.
 struct PoolParameters {
     std::string name;
-    /// By slot. In one order however they were written: IPv4 first, then by value; no duplicates.
+    /// In one order however they were written: IPv4 first, then by value; no duplicates. By slot, unless
+    /// there are buckets.
     std::vector<IpAddress> addresses;
     std::string nic;             ///< empty: the one whose network contains the first address
     std::optional<int> prefix4;  ///< bits; none: as the NIC's network has it
@@ -76,11 +90,18 @@ struct PoolParameters {
     LinkDown link_down = LinkDown::release;
     /// How long a lost carrier has to be back before the node counts as eligible again.
     std::chrono::milliseconds hold{1000};
+    std::uint32_t buckets = 0;       ///< slots that all addresses share; 0: every address is a slot
+    Hash hash = Hash::source_port;   ///< of buckets; else the default
+    Layer2 l2 = Layer2::multicast;   ///< likewise
+    Attach attach = Attach::tc;
 
+    [[nodiscard]] std::uint32_t slots() const {
+        return buckets > 0 ? buckets : static_cast<std::uint32_t>(addresses.size());
+    }
     bool operator==(const PoolParameters&) const = default;
 
     /// Of all that has to be equal on every member (`agreed` in the table), over the text below.
-    [[nodiscard]] std::uint64_t hash() const;
+    [[nodiscard]] std::uint64_t fingerprint() const;
     /// The same as text: what goes into core::PoolConfig::parameters. from_text() reads it; the rest has its
     /// defaults then.
     [[nodiscard]] std::string agreed_text() const;

@@ -33,15 +33,20 @@ Forms part_of(net::AnnounceForms forms, Announcements::Part part) {
     return {forms.requests - first.first, forms.replies - first.second};
 }
 
-void append(Frames& frames, const net::Link& link, const IpAddress& ip, Forms forms, bool router) {
+/// The frames name the MAC that the address is at. A group's is named and never sent from.
+void append(Frames& frames, const net::Link& link, const Mac& mac, const IpAddress& ip, Forms forms,
+            bool router) {
     const auto [requests, replies] = forms;
+    const std::size_t first = frames.size();
     if (ip.is_v4()) {
-        for (int i = 0; i < requests; ++i) frames.push_back(wire::gratuitous_request(link.mac, ip.v4()));
-        for (int i = 0; i < replies; ++i) frames.push_back(wire::gratuitous_reply(link.mac, ip.v4()));
+        for (int i = 0; i < requests; ++i) frames.push_back(wire::gratuitous_request(mac, ip.v4()));
+        for (int i = 0; i < replies; ++i) frames.push_back(wire::gratuitous_reply(mac, ip.v4()));
     } else {
         for (int i = 0; i < std::max(requests, replies); ++i)
-            frames.push_back(wire::unsolicited_advertisement(link.mac, ip.v6(), router));
+            frames.push_back(wire::unsolicited_advertisement(mac, ip.v6(), router));
     }
+    for (std::size_t i = first; i < frames.size(); ++i)
+        std::ranges::copy(link.mac.bytes, frames[i].begin() + static_cast<std::ptrdiff_t>(mac.bytes.size()));
 }
 
 }  // namespace
@@ -112,7 +117,9 @@ Result<void> Announcements::burst(const std::vector<SlotId>& slots, Part part) {
             link = held->link;
             router = net::Sysctl::ipv6(link->name, "forwarding").get().value_or(0) > 0;
         }
-        append(frames, *link, held->ip, part_of(held->pool->forms, part), router);
+        for (const IpAddress& ip : held->ips)
+            append(frames, *link, held->group ? held->group->mac(ip) : link->mac, ip,
+                   part_of(held->pool->forms, part), router);
     }
     return flush();
 }

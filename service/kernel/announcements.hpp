@@ -11,6 +11,7 @@
 #include "buoy/time.hpp"
 #include "net/fd.hpp"
 #include "net/link.hpp"
+#include "service/kernel/group.hpp"
 #include "service/kernel/plan.hpp"
 
 namespace buoy::kernel {
@@ -36,9 +37,10 @@ class FrameSender {
 class Announcements {
   public:
     struct Held {
-        IpAddress ip;
+        std::vector<IpAddress> ips;
         Plan pool;
         const net::Link* link = nullptr;
+        std::optional<Group> group = std::nullopt;  ///< at whose MACs the addresses are; none: at the link's
     };
     /// Tells what a slot is now; nothing when it is no longer held, or not to be announced.
     using LookUp = std::function<std::optional<Held>(SlotId)>;

@@ -40,14 +40,20 @@ Holder::Holder(net::Netlink netlink, gate::Gate* gate, Tell tell)
     : netlink_(std::move(netlink)),
       gate_(gate),
       tell_(std::move(tell)),
+      shared_(netlink_, gate, tell_),
       passing_(gate != nullptr),
-      announcements_([this](SlotId slot) -> std::optional<Announcements::Held> {
-          const auto found = open_.find(slot);
-          if (found == open_.end() || !passing_) return std::nullopt;
-          const Watched* pool = watched(found->second.pool->name);
-          if (pool == nullptr || !pool->place) return std::nullopt;
-          return Announcements::Held{found->second.ip, found->second.pool, &pool->place->nic};
-      }) {}
+      announcements_([this](SlotId slot) { return held(slot); }) {}
+
+std::optional<Announcements::Held> Holder::held(SlotId slot) {
+    const auto found = open_.find(slot);
+    const Plan shared = shared_.announces(slot);
+    if (shared == nullptr && (found == open_.end() || !passing_)) return std::nullopt;
+    const Plan& plan = shared != nullptr ? shared : found->second.pool;
+    const Watched* pool = watched(plan->name);
+    if (pool == nullptr || !pool->place) return std::nullopt;
+    if (shared == nullptr) return Announcements::Held{{found->second.ip}, plan, &pool->place->nic};
+    return Announcements::Held{plan->addresses, plan, &pool->place->nic, group_of(*plan)};
+}
 
 Result<std::unique_ptr<Holder>> Holder::open(gate::Gate* gate, Tell tell) {
     auto netlink = net::Netlink::open();
@@ -73,6 +79,8 @@ void Holder::on(const Watch& order) {
         pools.back().plan = plan;
     }
     pools_ = std::move(pools);
+    // The addresses first: without the gate nothing keeps them quiet.
+    shared_.leave_others(order.pools);
     const auto before = std::exchange(ours_, {});
     for (const Watched& pool : pools_)
         for (const IpAddress& ip : pool.plan->addresses) ours_.emplace(ip, pool.plan->name);
@@ -90,31 +98,49 @@ void Holder::guard() {
     std::set<int> wanted;
     for (Watched& pool : pools_) {
         if (!pool.place) continue;
-        const int link = pool.place->nic.index;
-        wanted.insert(link);
-        Result<void> done;
-        // Managed first: once the gate is there it is to know what it is about.
-        for (const IpAddress& ip : pool.plan->addresses)
-            if (done) done = gate_->manage(ip);
-        if (done && !guarded_.contains(link)) done = gate_->attach(link);
-        if (done) {
-            guarded_.insert(link);
-            continue;
-        }
+        wanted.insert(pool.place->nic.index);
+        const Result<void> done = guard(pool);
+        if (done) continue;
         // Without the gate nothing may be held: this node has to do without the pool.
         pool.place.reset();
         pool.carrier = false;
         pool.why = done.error().message;
         tell_(Carrier{pool.plan->name, false, pool.why});
     }
-    for (const int link : guarded_)
-        if (!wanted.contains(link))
-            if (auto off = gate_->detach(link); !off) tell_(Noticed{off.error().message});
-    guarded_ = std::move(wanted);
+    std::erase_if(guarded_, [&](const auto& guarded) {
+        if (wanted.contains(guarded.first)) return false;
+        if (auto off = gate_->detach(guarded.first); !off) tell_(Noticed{off.error().message});
+        return true;
+    });
+}
+
+Result<void> Holder::guard(const Watched& pool) {
+    // Managed first: once the gate is there it is to know what it is about.
+    Result<void> done;
+    if (pool.plan->buckets) {
+        done = shared_.divide(*pool.plan);
+    } else {
+        for (const IpAddress& ip : pool.plan->addresses)
+            if (done) done = gate_->manage(ip);
+    }
+    if (!done) return done;
+    const net::Link& nic = pool.place->nic;
+    Guarded wanted{nic.mac, pool.plan->attach};
+    // A link has one hook, and one pool that asks for it is enough.
+    for (const Watched& other : pools_)
+        if (other.place && other.place->nic.index == nic.index && other.plan->attach == gate::Attach::xdp)
+            wanted.attach = gate::Attach::xdp;
+    if (const auto before = guarded_.find(nic.index); before == guarded_.end() || before->second != wanted) {
+        if (done = gate_->attach(nic.index, wanted.attach); !done) return done;
+        guarded_.insert_or_assign(nic.index, wanted);
+    }
+    return pool.plan->buckets ? shared_.stand(pool.plan, *pool.place) : done;
 }
 
 void Holder::look_at(Watched& pool) {
     auto place = find_place(netlink_, *pool.plan);
+    if (place && pool.plan->buckets && gate_ == nullptr)
+        place = fail("buckets need the packet gate, which could not be loaded; the log of buoyd's start says why");
     if (place) {
         pool.place = std::move(*place);
         const net::Link& nic = pool.place->nic;
@@ -148,12 +174,19 @@ void Holder::look_at(Watched& pool) {
 void Holder::on(const OpenSlots& order) {
     Failures failures;
     std::vector<SlotId> slots;
+    std::vector<SlotId> first;  // buckets
     std::string reason;
     for (const Placed& placed : order.slots) {
         Watched* pool = placed.pool == nullptr ? nullptr : watched(placed.pool->name);
-        if (pool == nullptr || !pool->place) {
+        if (pool == nullptr || !pool->place ||
+            (pool->plan->buckets && !shared_.stands(pool->plan->name))) {
             failures.emplace_back(placed.slot, ENODEV);
             reason = pool == nullptr ? "the pool is not started here" : pool->why;
+            continue;
+        }
+        if (pool->plan->buckets) {
+            shared_.open(placed.slot, *pool->plan);
+            if (placed.slot.index == 0) first.push_back(placed.slot);
             continue;
         }
         open_.insert_or_assign(placed.slot, Open{pool->plan, placed.ip, pool->place->address(placed.ip)});
@@ -174,6 +207,12 @@ void Holder::on(const OpenSlots& order) {
         tell_(Done{order.id});
     else
         tell_(Failed{order.id, slots_of(failures), reason});
+    // Where the first bucket goes makes no difference to anybody but a neighbour that knew the addresses at
+    // another MAC, as at the pool's beginning.
+    for (const SlotId slot : first) {
+        if (auto told = announcements_.burst({slot}); !told) tell_(Noticed{told.error().message});
+        announcements_.repeat(*shared_.announces(slot), {slot}, now_);
+    }
 }
 
 Holder::Failures Holder::show(const std::vector<SlotId>& slots) {
@@ -236,6 +275,7 @@ Holder::Failures Holder::hide(std::vector<SlotId> slots) {
 }
 
 void Holder::on(const CloseSlots& order) {
+    for (const SlotId slot : order.everything ? shared_.all_open() : order.slots) shared_.shut(slot);
     std::vector<SlotId> slots;
     for (const SlotId slot : order.everything ? all_open() : order.slots)
         if (open_.contains(slot)) slots.push_back(slot);
@@ -270,7 +310,7 @@ void Holder::on(const AnnounceSlots& order) {
 void Holder::on(const Check& order) {
     const auto there = net::addresses(netlink_, AF_UNSPEC);
     if (!there) return tell_(Checked{order.number, there.error().message});
-    std::string problem;
+    std::string problem = shared_.missing(order.pool, *there);
     for (const auto& [slot, open] : open_) {
         if (open.pool->name != order.pool || !passing_) continue;
         const bool found = std::ranges::any_of(
@@ -279,7 +319,7 @@ void Holder::on(const Check& order) {
     }
     for (const net::Address& address : *there) {
         const auto mine = ours_.find(address.ip);
-        if (mine == ours_.end() || mine->second != order.pool) continue;
+        if (mine == ours_.end() || mine->second != order.pool || shared_.has(address.ip)) continue;
         if (!by_ip_.contains(address.ip) || !passing_)
             problem = address.ip.to_string() + " is on this node, which does not hold it";
     }
@@ -332,6 +372,7 @@ void Holder::heard(const nlmsghdr& message) {
 void Holder::look_again() {
     for (Watched& pool : pools_) look_at(pool);
     guard();
+    shared_.put_back();
     if (!passing_) return;
     // What is there already stays as it is; what was missing comes back.
     show(all_open());
@@ -339,6 +380,7 @@ void Holder::look_again() {
 }
 
 void Holder::vanished(const net::Address& address) {
+    if (shared_.vanished(address)) return;
     const auto slot = by_ip_.find(address.ip);
     if (slot == by_ip_.end() || !passing_) return;
     const Open& open = open_.at(slot->second);
@@ -354,7 +396,7 @@ void Holder::vanished(const net::Address& address) {
 
 bool Holder::remove_stray(const net::Address& address) {
     const auto mine = ours_.find(address.ip);
-    if (mine == ours_.end()) return false;
+    if (mine == ours_.end() || shared_.has(address.ip)) return false;
     if (by_ip_.contains(address.ip) && passing_) return false;
     const Watched* pool = watched(mine->second);
     if (pool == nullptr || !pool->place || pool->place->nic.index != address.link) return false;

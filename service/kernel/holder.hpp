@@ -16,11 +16,14 @@
 #include "service/kernel/announcements.hpp"
 #include "service/kernel/place.hpp"
 #include "service/kernel/plan.hpp"
+#include "service/kernel/shared_addresses.hpp"
 
 namespace buoy::kernel {
 
 /// Makes this node answer for slots: puts their addresses on the NIC, announces them, and takes them away
 /// again. Nothing is on the NIC past the deadline, and what is changed behind its back is put right.
+///
+/// Addresses of bucket pools are another matter: shared_addresses.hpp.
 ///
 /// With a gate the deadline is the gate's, and a slot is closed as soon as the gate is shut for it; the
 /// address goes right after. Without one the deadline is only as good as this thread (design 4.4). Not
@@ -67,6 +70,10 @@ class Holder {
     void look_at(Watched& watched);
     /// Puts the gate on the links of pools and nowhere else, and has it manage their addresses and no others.
     void guard();
+    /// The same for one pool, with its shared addresses if it has such.
+    Result<void> guard(const Watched& pool);
+    /// What is announced of a slot.
+    [[nodiscard]] std::optional<Announcements::Held> held(SlotId slot);
     [[nodiscard]] Watched* watched(const std::string& pool);
     /// Adds addresses and announces them, in pieces, so that the first are heard of before the last are
     /// added.
@@ -91,7 +98,13 @@ class Holder {
     std::map<IpAddress, SlotId> by_ip_;      ///< of open_
     std::map<IpAddress, std::string> ours_;  ///< every address of the watched pools, and its pool
     std::uint64_t additions_ = 0;
-    std::set<int> guarded_;  ///< links that have the gate
+    struct Guarded {
+        Mac mac;  ///< of the link as the gate knows it
+        gate::Attach attach = gate::Attach::tc;
+        bool operator==(const Guarded&) const = default;
+    };
+    std::map<int, Guarded> guarded_;  ///< links that have the gate
+    SharedAddresses shared_;
     bool passing_ = false;   ///< what is open is on the NIC: always with a gate, else before the deadline
     TimePoint now_;
     Announcements announcements_;

@@ -15,13 +15,25 @@
 #include "buoy/time.hpp"
 #include "net/announcer.hpp"
 #include "service/core/effect.hpp"
+#include "service/gate/gate.hpp"
 
 namespace buoy::kernel {
+
+/// How frames for shared addresses reach all members: by a group's MAC, or by one that nobody sends from.
+enum class Layer2 : std::uint8_t { multicast, flood };
+
+/// Of a pool whose slots are the buckets of connections to all its addresses.
+struct Buckets {
+    gate::Division division;
+    Layer2 l2 = Layer2::multicast;
+};
 
 /// What the kernel's side has to know of a pool that is started on this node.
 struct PoolPlan {
     std::string name;
-    std::vector<IpAddress> addresses;  ///< by slot
+    std::vector<IpAddress> addresses;  ///< in order; by slot, unless there are buckets
+    std::optional<Buckets> buckets;
+    gate::Attach attach = gate::Attach::tc;
     std::string nic;                   ///< empty: the one whose network contains the first address
     std::optional<int> prefix4;        ///< bits; none: as the NIC's network has it
     std::optional<int> prefix6;
@@ -38,7 +50,7 @@ using Plan = std::shared_ptr<const PoolPlan>;
 struct Placed {
     SlotId slot;
     Plan pool;
-    IpAddress ip;
+    IpAddress ip;  ///< of a bucket any of its pool's
 };
 
 // What the driver asks of the kernel's thread. Carried out in order.

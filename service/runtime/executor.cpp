@@ -35,9 +35,13 @@ void Executor::on(const core::Open& effect, const core::AgreedState& agreed) {
             plan = pool == nullptr ? nullptr : out_.plan(pool->config.name);
         }
         // A slot without a plan or an address is still asked for: the kernel's side says that it cannot.
-        const bool known = plan != nullptr && slot.index < plan->addresses.size();
-        order.slots.push_back(
-            {slot, known ? plan : nullptr, known ? plan->addresses[slot.index] : IpAddress()});
+        const bool bucket = plan != nullptr && plan->buckets;
+        const std::size_t slots = bucket            ? plan->buckets->division.buckets
+                                  : plan != nullptr ? plan->addresses.size()
+                                                    : 0;
+        const bool known = slot.index < slots;
+        order.slots.push_back({slot, known ? plan : nullptr,
+                               known ? plan->addresses[bucket ? 0 : slot.index] : IpAddress()});
     }
     out_.kernel(std::move(order));
 }

@@ -13,8 +13,8 @@ namespace buoy::runtime {
 core::PoolConfig config_of(const pool::PoolParameters& parameters) {
     core::PoolConfig config;
     config.name = parameters.name;
-    config.hash = parameters.hash();
-    config.slots = static_cast<std::uint32_t>(parameters.addresses.size());
+    config.hash = parameters.fingerprint();
+    config.slots = parameters.slots();
     config.on_loss = parameters.on_loss == pool::OnLoss::fenced   ? core::OnLoss::fenced
                      : parameters.on_loss == pool::OnLoss::unsafe ? core::OnLoss::unsafe
                                                                   : core::OnLoss::automatic;
@@ -29,10 +29,38 @@ std::optional<pool::PoolParameters> parameters_of(const core::PoolConfig& config
     return parameters ? std::optional(std::move(*parameters)) : std::nullopt;
 }
 
+namespace {
+
+/// FNV-1a, 32 bits, of the pool's name: pools with as many buckets divide the same clients differently.
+std::uint32_t seed_of(const std::string& name) {
+    std::uint32_t seed = 2166136261U;
+    for (const char c : name) seed = (seed ^ static_cast<unsigned char>(c)) * 16777619U;
+    return seed;
+}
+
+gate::Hash hash_of(pool::Hash hash) {
+    switch (hash) {
+        case pool::Hash::source:
+            return gate::Hash::source;
+        case pool::Hash::tuple:
+            return gate::Hash::tuple;
+        case pool::Hash::source_port:
+            break;
+    }
+    return gate::Hash::source_port;
+}
+
+}  // namespace
+
 kernel::PoolPlan plan_of(const pool::PoolParameters& parameters) {
     kernel::PoolPlan plan;
     plan.name = parameters.name;
     plan.addresses = parameters.addresses;
+    if (parameters.buckets > 0)
+        plan.buckets = {
+            .division = {parameters.buckets, hash_of(parameters.hash), seed_of(parameters.name)},
+            .l2 = parameters.l2 == pool::Layer2::flood ? kernel::Layer2::flood : kernel::Layer2::multicast};
+    plan.attach = parameters.attach == pool::Attach::xdp ? gate::Attach::xdp : gate::Attach::tc;
     plan.nic = parameters.nic;
     plan.prefix4 = parameters.prefix4;
     plan.prefix6 = parameters.prefix6;

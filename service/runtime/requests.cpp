@@ -80,6 +80,9 @@ Result<std::uint32_t> Requests::slot_in(const json& request, const core::PoolCon
     const auto ip = IpAddress::parse(text);
     if (!ip) return fail(fmt::format("slot '{}' is neither a number nor an address", text));
     if (const auto parameters = parameters_of(config)) {
+        if (parameters->buckets > 0)
+            return fail(fmt::format("pool {}'s slots are buckets: name one as a number from 0 to {}",
+                                    config.name, config.slots - 1));
         const auto found = std::ranges::find(parameters->addresses, *ip);
         if (found != parameters->addresses.end())
             return static_cast<std::uint32_t>(found - parameters->addresses.begin());
@@ -158,7 +161,7 @@ std::optional<std::string> Requests::why_not_started(const pool::PoolParameters&
     const core::Pool* pool = driver_.ownership().agreed().pool(parameters.name);
     if (pool == nullptr || pool->members == 0) return std::nullopt;
     const auto theirs = parameters_of(pool->config);
-    if (!theirs || pool->config.hash == parameters.hash()) return std::nullopt;
+    if (!theirs || pool->config.hash == parameters.fingerprint()) return std::nullopt;
     return fmt::format("pool {} runs with other parameters on other nodes: {}", parameters.name,
                        pool::difference(parameters, *theirs));
 }

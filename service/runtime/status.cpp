@@ -83,6 +83,13 @@ json pool_of(const View& view, const core::Pool& pool) {
     shown["started"] = here && core::has(pool.members, self);
     shown["failed_open"] = here && core::has(pool.failed_open, self);
     shown["no_carrier"] = here && core::has(pool.no_carrier, self);
+    if (!facts.shared.empty()) {
+        shown["buckets"] = pool.config.slots;
+        shown["hash"] = facts.hash;
+        shown["l2"] = facts.l2;
+        shown["addresses"] = json::array();
+        for (const IpAddress& ip : facts.shared) shown["addresses"].push_back(ip.to_string());
+    }
     if (!facts.no_carrier.empty()) shown["no_carrier_because"] = facts.no_carrier;
     return shown;
 }
@@ -106,6 +113,17 @@ std::vector<NodeId> nodes_of(const View& view) {
 }
 
 }  // namespace
+
+void tell_facts(const pool::PoolParameters& parameters, PoolFacts& facts) {
+    if (parameters.buckets == 0) {
+        facts.addresses = parameters.addresses;
+        return;
+    }
+    const json all = parameters.to_json();
+    facts.shared = parameters.addresses;
+    facts.hash = all.at("hash");
+    facts.l2 = all.at("l2");
+}
 
 json status_of(const View& view) {
     const core::AgreedState& agreed = view.ownership.agreed();

@@ -8,6 +8,7 @@
 
 #include "buoy/ip.hpp"
 #include "buoy/time.hpp"
+#include "pool/parameters.hpp"
 #include "service/core/ownership.hpp"
 #include "service/runtime/names.hpp"
 
@@ -15,10 +16,16 @@ namespace buoy::runtime {
 
 /// What is shown of a pool and the core does not know.
 struct PoolFacts {
-    std::vector<IpAddress> addresses;  ///< by slot
+    std::vector<IpAddress> addresses;  ///< by slot; none where the slots are buckets
+    std::vector<IpAddress> shared;     ///< by all buckets
+    std::string hash;                  ///< of buckets: the parameters
+    std::string l2;
     std::string nic;
     std::string no_carrier;  ///< why not, if it is started here and has none
 };
+
+/// Fills in what the pool's parameters say.
+void tell_facts(const pool::PoolParameters& parameters, PoolFacts& facts);
 
 /// What views of the daemon are made from.
 struct View {

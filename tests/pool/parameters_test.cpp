@@ -55,7 +55,7 @@ TEST(Addresses, are_equal_however_they_are_written) {
                               "10.0.0.3-10.0.0.4,10.0.0.1-10.0.0.2 2001:db8::a",
                               " ,2001:db8::a-2001:db8::a,, 10.0.0.1-10.0.0.4\n"}) {
         EXPECT_EQ(read({{"addresses", other}}), plain) << other;
-        EXPECT_EQ(read({{"addresses", other}}).hash(), plain.hash()) << other;
+        EXPECT_EQ(read({{"addresses", other}}).fingerprint(), plain.fingerprint()) << other;
     }
 }
 
@@ -137,6 +137,13 @@ const Bad bad_values[] = {
     {"announce_pps", "9", "10 to"},
     {"link_down", "stop", "release, ignore"},
     {"hold_ms", "-5", "0 to 600000 ms"},
+    {"buckets", "0", "1 to 4096"},
+    {"buckets", "4097", "1 to 4096"},
+    {"buckets", "many", "1 to 4096"},
+    {"hash", "port", "source, source-port, tuple"},
+    {"l2", "unicast", "multicast, flood"},
+    {"l2", "answer", "not there yet"},
+    {"attach", "egress", "tc, xdp"},
 };
 
 TEST(BadValues, are_refused_by_parameter_and_value) {
@@ -184,7 +191,11 @@ TEST(Values, come_to) {
                            {"announce_refresh", "60"},
                            {"announce_pps", "500"},
                            {"link_down", "ignore"},
-                           {"hold_ms", "0"}});
+                           {"hold_ms", "0"},
+                           {"buckets", "256"},
+                           {"hash", "source"},
+                           {"l2", "flood"},
+                           {"attach", "xdp"}});
     PoolParameters wanted = all;
     wanted.nic = "eth0";
     wanted.prefix4 = 24;
@@ -199,6 +210,10 @@ TEST(Values, come_to) {
     wanted.announce_pps = 500;
     wanted.link_down = LinkDown::ignore;
     wanted.hold = milliseconds(0);
+    wanted.buckets = 256;
+    wanted.hash = Hash::source;
+    wanted.l2 = Layer2::flood;
+    wanted.attach = Attach::xdp;
     EXPECT_EQ(all, wanted);
     EXPECT_EQ(read({{"lease_ms", "2000"}}).beat, milliseconds(200));
 }
@@ -224,7 +239,11 @@ const ParameterTexts others = {{"addresses", "192.0.2.1-192.0.2.3"},
                                {"announce_refresh", "30"},
                                {"announce_pps", "1000"},
                                {"link_down", "ignore"},
-                               {"hold_ms", "5"}};
+                               {"hold_ms", "5"},
+                               {"buckets", "4096"},
+                               {"hash", "tuple"},
+                               {"l2", "flood"},
+                               {"attach", "xdp"}};
 
 TEST(Json, gives_back_what_went_in) {
     EXPECT_EQ(others.size(), pool_parameters.size());
@@ -242,14 +261,14 @@ TEST(Json, the_agreed_text_gives_back_what_is_agreed) {
     const auto parameters = read(others);
     const auto again = PoolParameters::from_text(parameters.agreed_text());
     ASSERT_TRUE(again) << again.error().message;
-    EXPECT_EQ(again->hash(), parameters.hash());
+    EXPECT_EQ(again->fingerprint(), parameters.fingerprint());
     EXPECT_EQ(difference(*again, parameters), "");
     EXPECT_EQ(again->weight, 100U);
 }
 
 TEST(Json, from_a_newer_version_is_read) {
     auto newer = read({}).to_json();
-    newer["buckets"] = 256;
+    newer["pebbles"] = 256;
     EXPECT_EQ(PoolParameters::from_json(newer).value_or(PoolParameters{}), read({}));
 }
 
@@ -267,11 +286,14 @@ TEST(Json, that_is_wrong_is_refused) {
 }
 
 TEST(Agreement, differs_with_exactly_what_has_to_be_equal) {
-    const auto plain = read({});
     for (const auto& info : pool_parameters) {
-        const auto other = read({{std::string(info.name), others.at(std::string(info.name))}});
+        ParameterTexts given;
+        if (info.name == "hash" || info.name == "l2") given["buckets"] = "8";
+        const auto plain = read(given);
+        given[std::string(info.name)] = others.at(std::string(info.name));
+        const auto other = read(given);
         ASSERT_NE(other, plain) << info.name;
-        EXPECT_EQ(other.hash() != plain.hash(), info.agreed) << info.name;
+        EXPECT_EQ(other.fingerprint() != plain.fingerprint(), info.agreed) << info.name;
         EXPECT_EQ(!difference(other, plain).empty(), info.agreed) << info.name;
         EXPECT_NE(info.agreed && info.reloadable, true) << info.name;
     }
@@ -288,6 +310,17 @@ TEST(Agreement, names_what_differs_with_both_values) {
         "addresses differ: only here 10.0.0.9; only in the cluster none");
 }
 
+TEST(Agreement, without_buckets_is_not_about_how_they_are_made) {
+    EXPECT_EQ(read({{"hash", "tuple"}, {"l2", "flood"}}), read({}));
+    EXPECT_EQ(difference(read({{"buckets", "256"}}), read({})), "buckets is '256' here, but '' in the cluster");
+    EXPECT_EQ(difference(read({}), read({{"buckets", "8"}})), "buckets is '' here, but '8' in the cluster");
+}
+
+TEST(Values, of_buckets_are_the_slots) {
+    EXPECT_EQ(read({{"addresses", both_families}}).slots(), 30U);
+    EXPECT_EQ(read({{"addresses", both_families}, {"buckets", "256"}}).slots(), 256U);
+}
+
 TEST(Agreement, hash_stays_what_it_was) {
     // Nodes of different versions compare it: a change needs a plan for clusters that are upgraded node by
     // node.
@@ -295,7 +328,7 @@ TEST(Agreement, hash_stays_what_it_was) {
         read({{"addresses", both_families}}).agreed_text(),
         R"({"addresses":"10.77.0.60-10.77.0.79 2001:db8:77::60-2001:db8:77::69","beat_ms":50,"cidr_netmask":"",)"
         R"("lease_ms":500,"name":"web","on_loss":"auto"})");
-    EXPECT_EQ(read({{"addresses", both_families}}).hash(), 14852664890111380643U);
+    EXPECT_EQ(read({{"addresses", both_families}}).fingerprint(), 14852664890111380643U);
 }
 
 TEST(Reading, any_bytes_give_an_answer) {
