@@ -218,7 +218,6 @@ void Gate::forget(const IpAddress& ip) {
     const std::shared_ptr<Group> group = found->second;
     state_->groups.erase(found);
     const bool last = std::ranges::none_of(state_->groups, [&](const auto& g) { return g.second == group; });
-    if (last) state_->clear(*group);
     state_->addresses->remove(key_of(ip));
     if (last) state_->slots.give_back(group->first, group->division.buckets);
 }

@@ -9,7 +9,8 @@ namespace buoy::gate {
 
 enum class Hook { ingress, egress };
 
-/// Puts a program before the filters of others, in place of one that was put there like this.
+/// Puts a program before the filters of others, in place of one that was put there like this. One of somebody
+/// else's that stays in front of it is an error that names it, with code EBUSY.
 Result<void> attach_tc(int link, Hook hook, int program);
 /// Error only where there is one that cannot be taken off.
 Result<void> detach_tc(int link, Hook hook);

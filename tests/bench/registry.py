@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from bench import core, first_answer, keepalived, many, monitor, moves
+from bench import core, first_answer, gate, keepalived, many, monitor, moves
 from bench import pool_crash, pool_idle, pool_moves, power_off
 from bench.model import Bench
 
 # Run, printed and drawn in this order.
 BENCHES = (
     Bench("core", "the ownership core: a beat, a membership change, placement", "plain", 10, core.run),
+    Bench("gate", "the packet gate by frame, beside IPaddr2's rules", "plain", 9, gate.run),
     Bench("monitor", "CPU, time and processes of a recurring monitor", "plain", 100, monitor.run),
     Bench("many", "the monitors of 500 addresses on one node", "plain", 1, many.run),
     Bench("first-answer", "from a start to a client's first answer", "plain", 50, first_answer.run),

@@ -94,9 +94,9 @@ TEST_F(gate_buckets, hash_is_the_kernels) {
     EXPECT_EQ(bucket_of(tcp4(), {most, Hash::source, seed}), 0x687aa0c0);
     EXPECT_EQ(bucket_of(tcp4(), {most, Hash::source_port, seed}), 0x69e35a2d);
     EXPECT_EQ(bucket_of(tcp4(), {most, Hash::tuple, seed}), 0xf8e243c9);
-    EXPECT_EQ(bucket_of(tcp6(), {most, Hash::source, seed}), 0x666a8e16);
-    EXPECT_EQ(bucket_of(tcp6(), {most, Hash::source_port, seed}), 0x343335b3);
-    EXPECT_EQ(bucket_of(tcp6(), {most, Hash::tuple, seed}), 0x2bc99c1c);
+    EXPECT_EQ(bucket_of(tcp6(), {most, Hash::source, seed}), 0x8963a9cf);
+    EXPECT_EQ(bucket_of(tcp6(), {most, Hash::source_port, seed}), 0x799a7d2b);
+    EXPECT_EQ(bucket_of(tcp6(), {most, Hash::tuple, seed}), 0x1b77b17c);
 }
 
 TEST_F(gate_buckets, connections_are_spread_evenly) {

@@ -11,9 +11,9 @@
 namespace buoy::gate {
 
 inline const Ipv4 ip4{{10, 9, 0, 80}};
-inline const Ipv6 ip6 = *Ipv6::parse("fd00:9::80");
+inline const Ipv6 ip6 = *Ipv6::parse("fd00:9:1:2:3:4:5:80");
 inline const Ipv4 client4{{10, 9, 1, 2}};
-inline const Ipv6 client6 = *Ipv6::parse("fd00:9::1:2");
+inline const Ipv6 client6 = *Ipv6::parse("fd00:9:1:2:6:7:8:9");
 inline const Ipv4 router4{{10, 9, 7, 7}};
 inline const Ipv6 router6 = *Ipv6::parse("fd00:9::7:7");
 inline const Mac group{{0x01, 0x00, 0x5e, 0x09, 0x00, 0x50}};
