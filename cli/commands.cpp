@@ -8,11 +8,15 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <boost/program_options.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <thread>
+
+#include "cli/top.hpp"
 
 namespace buoy::cli {
 
@@ -53,7 +57,9 @@ Answer<SlotName> slot_named(const std::string& text) {
 }
 
 Answer<int> run_status(const Arguments& arguments) {
-    return show(arguments, {{"request", "status"}},
+    json request{{"request", "status"}};
+    if (arguments.json()) request["counters"] = true;
+    return show(arguments, request,
                 [](const json& reply) { return status_text(read_status(reply), style_of_output()); });
 }
 
@@ -104,6 +110,31 @@ Answer<int> run_pool_rebalance(const Arguments& arguments) {
                   {{"request", "rebalance"}, {"pool", arguments.words[0]}, {"mode", arguments.words[1]}},
                   fmt::format("Pool {} has rebalance={} until its resource is started anew",
                               arguments.words[0], arguments.words[1]));
+}
+
+Answer<Status> counted_status() {
+    const auto reply = ask({{"request", "status"}, {"counters", true}});
+    if (!reply) return tl::unexpected<Refusal>(reply.error());
+    return read_status(*reply);
+}
+
+Answer<int> run_top(const Arguments& arguments) {
+    const bool terminal = isatty(STDOUT_FILENO) != 0 && !arguments.json();
+    const auto interval = std::chrono::milliseconds(
+        std::clamp(arguments.options["interval"].as<unsigned>(), 10U, 60'000U));
+    const auto most = arguments.options["lines"].as<unsigned>();
+    auto before = counted_status();
+    if (!before) return tl::unexpected<Refusal>(before.error());
+    do {
+        std::this_thread::sleep_for(interval);
+        auto now = counted_status();
+        if (!now) return tl::unexpected<Refusal>(now.error());
+        const auto loads = loads_between(*before, *now);
+        print(arguments.json() ? top_json(*now, loads).dump() + '\n'
+                               : (terminal ? "\x1b[H\x1b[J" : "") + top_text(*now, loads, most));
+        before = std::move(now);
+    } while (terminal);
+    return 0;
 }
 
 Answer<int> run_move(const Arguments& arguments) {
@@ -226,6 +257,12 @@ void journal_options(options::options_description& description) {
                               "how many of the last lines");
 }
 
+void top_options(options::options_description& description) {
+    description.add_options()("interval,i", options::value<unsigned>()->default_value(1000)->value_name("MS"),
+                              "between two readings")(
+        "lines,n", options::value<unsigned>()->default_value(20)->value_name("N"), "how many slots");
+}
+
 void watch_options(options::options_description& description) {
     description.add_options()("interval,i", options::value<unsigned>()->default_value(500)->value_name("MS"),
                               "how often to look");
@@ -241,6 +278,9 @@ constexpr std::array all_commands = {
         "watch", "", "the same as a picture that follows every change",
         "On a terminal a picture that is drawn anew; elsewhere a line for every change. Ends with Ctrl-C.",
         watch_options, watch},
+    Command{"top", "", "the slots with the most traffic on this node",
+            "Rates between two readings of this node's gate. On a terminal again and again until Ctrl-C.",
+            top_options, run_top},
     Command{"pool list", "", "the pools", "", no_options, run_pool_list},
     Command{"pool show", "NAME", "every slot of a pool", "", no_options, run_pool_show},
     Command{"pool cleanup", "NAME", "tries again what failed on this node",

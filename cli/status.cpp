@@ -62,7 +62,8 @@ Node read_node(const json& object) {
 
 Slot read_slot(const json& object) {
     return {number(object, "slot"), text(object, "address"), texts(object, "list"),
-            text(object, "owner"),  text(object, "state"),   text(object, "pin")};
+            text(object, "owner"),  text(object, "state"),   text(object, "pin"),
+            number(object, "packets"), number(object, "bytes"), number(object, "dropped")};
 }
 
 Pool read_pool(const json& object) {
@@ -134,6 +135,7 @@ Status read_status(const json& reply) {
     status.lease_left_ms = number(reply, "lease_left_ms");
     status.ring = text(reply, "ring");
     status.entries = number(reply, "entries");
+    status.counted_ms = number(reply, "counted_ms");
     for_each_in(reply, "nodes", [&](const json& node) { status.nodes.push_back(read_node(node)); });
     for_each_in(reply, "pools", [&](const json& pool) { status.pools.push_back(read_pool(pool)); });
     return status;

@@ -30,6 +30,9 @@ struct Slot {
     std::string owner;              ///< empty: nobody
     std::string state;              ///< of this node's gate: open, opening, closing or shut
     std::string pin;                ///< empty: none
+    std::int64_t packets = 0;       ///< that passed this node's gate, if counters were asked for
+    std::int64_t bytes = 0;         ///< of these
+    std::int64_t dropped = 0;       ///< packets
 };
 
 struct Pool {
@@ -70,6 +73,7 @@ struct Status {
     std::int64_t lease_left_ms = 0;
     std::string ring;
     std::int64_t entries = 0;
+    std::int64_t counted_ms = 0;  ///< when the counters were read, by the boot clock
     std::vector<Node> nodes;
     std::vector<Pool> pools;
 

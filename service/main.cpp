@@ -301,7 +301,8 @@ class Daemon {
                         facts.no_carrier = here->no_carrier;
                     }
                     return facts;
-                }};
+                },
+                nullptr};
     }
 
     Result<void> flush() {
@@ -422,6 +423,7 @@ class Daemon {
     }
     void on(kernel::Noticed& report) { runtime::log_warning(report.text); }
     void on(kernel::Checked& report) { requests_->checked(report); }
+    void on(kernel::Counted& report) { requests_->counted(report); }
 
     Settings settings_;
     Incarnation incarnation_;

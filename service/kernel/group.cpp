@@ -56,7 +56,7 @@ Group group_of(const PoolPlan& plan) {
     if ((number4 & 0x7fff00) == 0) number4 |= 0x400000;
     group.ip4.bytes = {239, byte(number4, 2), byte(number4, 1), byte(number4, 0)};
     if (plan.buckets && plan.buckets->l2 == Layer2::flood) {
-        group.mac4 = group.mac6 = Mac{{0x02, 0xb0, byte(h, 3), byte(h, 2), byte(h, 1), byte(h, 0)}};
+        group.mac4 = group.mac6 = Mac{{0x06, 0xb0, byte(h, 3), byte(h, 2), byte(h, 1), byte(h, 0)}};
     } else {
         group.mac4 = Mac{{0x01, 0x00, 0x5e, static_cast<std::uint8_t>(byte(number4, 2) & 0x7f),
                           byte(number4, 1), byte(number4, 0)}};

@@ -74,8 +74,9 @@ Holder::Watched* Holder::watched(const std::string& pool) {
 void Holder::on(const Watch& order) {
     std::vector<Watched> pools;
     for (const Plan& plan : order.pools) {
-        Watched* before = watched(plan->name);
-        pools.push_back(before != nullptr ? std::move(*before) : Watched{});
+        const Watched* before = watched(plan->name);
+        // A copy: what is moved from has no plan any more, and is looked at for the next.
+        pools.push_back(before != nullptr ? *before : Watched{});
         pools.back().plan = plan;
     }
     pools_ = std::move(pools);
@@ -324,6 +325,21 @@ void Holder::on(const Check& order) {
             problem = address.ip.to_string() + " is on this node, which does not hold it";
     }
     tell_(Checked{order.number, problem});
+}
+
+void Holder::on(const Count& order) {
+    Counted counted{order.number, now_, {}};
+    for (const Watched& pool : pools_) {
+        if (gate_ == nullptr) break;
+        std::vector<gate::Counters>& slots = counted.pools[pool.plan->name];
+        const std::vector<IpAddress>& addresses = pool.plan->addresses;
+        if (!pool.plan->buckets)
+            for (const IpAddress& ip : addresses) slots.push_back(gate_->counters(ip));
+        else
+            for (std::uint32_t i = 0; i < pool.plan->buckets->division.buckets; ++i)
+                slots.push_back(gate_->counters(addresses.front(), i));
+    }
+    tell_(std::move(counted));
 }
 
 std::vector<SlotId> Holder::all_open() const {

@@ -67,6 +67,7 @@ class Holder {
     void on(const CloseSlots& order);
     void on(const AnnounceSlots& order);
     void on(const Check& order);
+    void on(const Count& order);
     void look_at(Watched& watched);
     /// Puts the gate on the links of pools and nowhere else, and has it manage their addresses and no others.
     void guard();

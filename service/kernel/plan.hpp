@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -74,7 +75,11 @@ struct Check {
     std::uint64_t number = 0;
     std::string pool;
 };
-using Order = std::variant<Watch, OpenSlots, CloseSlots, AnnounceSlots, Check>;
+/// Reads what went through the gate for every slot of the watched pools.
+struct Count {
+    std::uint64_t number = 0;
+};
+using Order = std::variant<Watch, OpenSlots, CloseSlots, AnnounceSlots, Check, Count>;
 
 // What it answers.
 struct Done {
@@ -97,6 +102,11 @@ struct Checked {
     std::uint64_t number = 0;
     std::string problem;  ///< empty: all is as it should be
 };
-using Report = std::variant<Done, Failed, Carrier, Noticed, Checked>;
+struct Counted {
+    std::uint64_t number = 0;
+    TimePoint at;
+    std::map<std::string, std::vector<gate::Counters>> pools;  ///< by slot; empty without a gate
+};
+using Report = std::variant<Done, Failed, Carrier, Noticed, Checked, Counted>;
 
 }  // namespace buoy::kernel

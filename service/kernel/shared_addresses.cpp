@@ -32,7 +32,12 @@ Result<void> SharedAddresses::divide(const PoolPlan& plan) {
 
 Result<void> SharedAddresses::stand(const Plan& plan, const Place& place) {
     std::vector<net::Address> addresses;
-    for (const IpAddress& ip : plan->addresses) addresses.push_back(place.address(ip));
+    for (const IpAddress& ip : plan->addresses) {
+        addresses.push_back(place.address(ip));
+        // Deprecated (RFC 4862 section 5.5.4): what this node begins by itself is not to come from it. Of
+        // IPv4 addresses the kernel takes the NIC's first.
+        if (ip.is_v6()) addresses.back().preferred_lifetime_s = 0;
+    }
     if (const auto found = standing_.find(plan->name); found != standing_.end()) {
         found->second.plan = plan;
         if (std::ranges::equal(found->second.addresses, addresses, same_place)) return {};

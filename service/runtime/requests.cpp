@@ -34,8 +34,13 @@ std::string text_in(const json& request, const char* field) {
 
 void Requests::handle(bool may_change, const json& request, Reply reply) {
     const std::string name = request.is_object() ? text_in(request, "request") : std::string();
-    if (name == "status") return reply(status_of(out_.view()));
-    if (name == "metrics") return reply({{"ok", true}, {"text", metrics_of(out_.view())}});
+    if (name == "status" && !request.contains("counters")) return reply(status_of(out_.view()));
+    if (name == "status")
+        return count([reply = std::move(reply)](const View& view) { reply(status_of(view)); });
+    if (name == "metrics")
+        return count([reply = std::move(reply)](const View& view) {
+            reply({{"ok", true}, {"text", metrics_of(view)}});
+        });
     if (name == "journal") return journal(request, reply);
     if (name == "explain") return explain(request, std::move(reply));
     if (name == "check-pool") return check_pool(request, std::move(reply));
@@ -270,6 +275,20 @@ void Requests::check_pool(const json& request, Reply reply) {
 void Requests::checked(const kernel::Checked& report) {
     auto check = checks_.extract(report.number);
     if (!check.empty()) check.mapped()(report.problem.empty() ? json() : json(report.problem));
+}
+
+void Requests::count(std::function<void(const View&)> show) {
+    const std::uint64_t number = ++last_id_;
+    counts_.emplace(number, std::move(show));
+    out_.kernel(kernel::Count{number});
+}
+
+void Requests::counted(const kernel::Counted& report) {
+    auto asked = counts_.extract(report.number);
+    if (asked.empty()) return;
+    View view = out_.view();
+    view.counted = &report;
+    asked.mapped()(view);
 }
 
 void Requests::explain(const json& request, Reply reply) {

@@ -43,6 +43,8 @@ class Requests {
     void carrier_known(const std::string& pool);
     /// The kernel's side has compared what it holds with what is on the NIC.
     void checked(const kernel::Checked& report);
+    /// The kernel's side has read the gate's counters.
+    void counted(const kernel::Counted& report);
     /// Hands over everything and calls `shut_down`.
     void shut_down(Reply reply);
 
@@ -54,6 +56,8 @@ class Requests {
     void adjust(const pool::PoolParameters& parameters);
     void stop_pool(const json& request, Reply reply);
     void check_pool(const json& request, Reply reply);
+    /// `show` is given a view that has counters.
+    void count(std::function<void(const View&)> show);
     void explain(const json& request, Reply reply);
     void fencing(const json& request, Reply reply);
     void journal(const json& request, const Reply& reply);
@@ -75,6 +79,7 @@ class Requests {
     std::map<RequestId, std::function<void(core::Outcome)>> asked_;
     std::map<std::string, std::vector<std::function<void()>>> waiting_for_nic_;
     std::map<std::uint64_t, Reply> checks_;
+    std::map<std::uint64_t, std::function<void(const View&)>> counts_;
 };
 
 }  // namespace buoy::runtime

@@ -46,6 +46,13 @@ json node_of(const View& view, NodeId id) {
     return node;
 }
 
+const gate::Counters* counters_in(const View& view, const core::Pool& pool, std::uint32_t slot) {
+    if (view.counted == nullptr) return nullptr;
+    const auto found = view.counted->pools.find(pool.config.name);
+    if (found == view.counted->pools.end() || slot >= found->second.size()) return nullptr;
+    return &found->second[slot];
+}
+
 json slot_of(const View& view, const core::Pool& pool, const PoolFacts& facts, std::uint32_t slot) {
     const core::AgreedState& agreed = view.ownership.agreed();
     json list = json::array();
@@ -54,6 +61,11 @@ json slot_of(const View& view, const core::Pool& pool, const PoolFacts& facts, s
     if (slot < facts.addresses.size()) entry["address"] = facts.addresses[slot].to_string();
     entry["owner"] = list.empty() ? json(nullptr) : list.front();
     entry["state"] = name_of(view.ownership.holding().state({pool.id, slot}));
+    if (const gate::Counters* counters = counters_in(view, pool, slot)) {
+        entry["packets"] = counters->packets;
+        entry["bytes"] = counters->bytes;
+        entry["dropped"] = counters->dropped;
+    }
     const auto pin = std::ranges::find(pool.pins, slot, &core::PinnedSlot::slot);
     if (pin != pool.pins.end()) entry["pin"] = view.names.of(pin->node);
     return entry;
@@ -92,6 +104,23 @@ json pool_of(const View& view, const core::Pool& pool) {
     }
     if (!facts.no_carrier.empty()) shown["no_carrier_because"] = facts.no_carrier;
     return shown;
+}
+
+/// One figure of every slot that has it.
+std::string slot_lines(const View& view, const char* name, std::uint64_t gate::Counters::*figure) {
+    std::string text;
+    for (const core::Pool& pool : view.ownership.agreed().pools) {
+        const PoolFacts facts = view.facts(pool.config);
+        for (std::uint32_t slot = 0; slot < pool.config.slots; ++slot) {
+            const gate::Counters* counters = counters_in(view, pool, slot);
+            if (counters == nullptr || counters->*figure == 0) continue;
+            const std::string shown =
+                slot < facts.addresses.size() ? facts.addresses[slot].to_string() : std::to_string(slot);
+            text += fmt::format("buoy_slot_{}_total{{pool=\"{}\",slot=\"{}\"}} {}\n", name,
+                                pool.config.name, shown, counters->*figure);
+        }
+    }
+    return text;
 }
 
 json counters_of(const View& view) {
@@ -145,6 +174,7 @@ json status_of(const View& view) {
                 {"ring", fmt::format("{}.{:x}", agreed.tag.ring.ring.node.value, agreed.tag.ring.ring.seq)},
                 {"entries", agreed.tag.entries},
                 {"silence_counts", agreed.leases_count}};
+    if (view.counted != nullptr) answer["counted_ms"] = ms(view.counted->at.time_since_epoch());
     json others = json::object();
     for (const core::OtherLease& other : status.other_leases)
         others[view.names.of(other.node)] = ms(other.lease);
@@ -192,6 +222,12 @@ std::string metrics_of(const View& view) {
         text += fmt::format("buoy_messages_refused_total{{reason=\"{}\"}} {}\n", name_of(reason),
                             view.ownership.refused(reason));
     }
+    head("slot_packets", "counter", "Packets that passed this node's gate for the slot.");
+    text += slot_lines(view, "packets", &gate::Counters::packets);
+    head("slot_bytes", "counter", "Bytes of these.");
+    text += slot_lines(view, "bytes", &gate::Counters::bytes);
+    head("slot_dropped", "counter", "Packets for the slot that this node's gate dropped.");
+    text += slot_lines(view, "dropped", &gate::Counters::dropped);
     return text + "# EOF\n";
 }
 

@@ -10,6 +10,7 @@
 #include "buoy/time.hpp"
 #include "pool/parameters.hpp"
 #include "service/core/ownership.hpp"
+#include "service/kernel/plan.hpp"
 #include "service/runtime/names.hpp"
 
 namespace buoy::runtime {
@@ -38,6 +39,7 @@ struct View {
     Duration beat{};
     TimePoint now;
     std::function<PoolFacts(const core::PoolConfig&)> facts;
+    const kernel::Counted* counted = nullptr;  ///< what went through the gate, where that was asked for
 };
 
 /// The answer to the request "status": see docs/protocol.md.

@@ -28,9 +28,14 @@ def expand(text: str) -> list[str]:
     return found
 
 
+def slot_name(row: dict[str, Any]) -> str:
+    """A slot by its address; a bucket by its number."""
+    return row.get("address") or str(row["slot"])
+
+
 @dataclass(frozen=True)
 class Standing:
-    """What one node's daemon says of a pool."""
+    """What one node's daemon says of a pool. Slots are addresses, or numbers of buckets."""
 
     node: str
     primary: bool
@@ -101,8 +106,8 @@ class Pool:
             primary=status["primary"],
             members=frozenset(pool["members"]),
             lost=frozenset(one["name"] for one in status["nodes"] if one["lost"] or one["condemned"]),
-            owners={row["address"]: row.get("owner") or "" for row in pool["table"]},
-            open=frozenset(row["address"] for row in pool["table"] if row["state"] == "open"),
+            owners={slot_name(row): row.get("owner") or "" for row in pool["table"]},
+            open=frozenset(slot_name(row) for row in pool["table"] if row["state"] == "open"),
         )
 
     def wait_settled(
@@ -123,7 +128,7 @@ class Pool:
                     return False
             standings = [standing for standing in last.values() if standing]
             shares = [len(standings[0].of(node)) for node in wanted]
-            even = not balanced or max(shares) - min(shares) <= 1
+            even = not balanced or (min(shares) > 0 and max(shares) - min(shares) <= 1)
             return even and all(one.owners == standings[0].owners for one in standings)
 
         def seen() -> str:

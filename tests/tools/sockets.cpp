@@ -52,6 +52,19 @@ const std::array filter{
     sock_filter{BPF_RET | BPF_K, 0, 0, 0},
 };
 
+/// TCP, without extension headers.
+const std::array tcp_filter{
+    sock_filter{BPF_LD | BPF_H | BPF_ABS, 0, 0, 12},
+    sock_filter{BPF_JMP | BPF_JEQ | BPF_K, 0, 2, ETHERTYPE_IP},
+    sock_filter{BPF_LD | BPF_B | BPF_ABS, 0, 0, 23},
+    sock_filter{BPF_JMP | BPF_JEQ | BPF_K, 3, 4, IPPROTO_TCP},
+    sock_filter{BPF_JMP | BPF_JEQ | BPF_K, 0, 3, ETHERTYPE_IPV6},
+    sock_filter{BPF_LD | BPF_B | BPF_ABS, 0, 0, 20},
+    sock_filter{BPF_JMP | BPF_JEQ | BPF_K, 0, 1, IPPROTO_TCP},
+    sock_filter{BPF_RET | BPF_K, 0, 0, frame_size},
+    sock_filter{BPF_RET | BPF_K, 0, 0, 0},
+};
+
 int checked(int result, const std::string& what) {
     if (result < 0) give_up(what);
     return result;
@@ -138,10 +151,11 @@ void EchoSender::send(const Ip& to, Bytes packet) const {
     }
 }
 
-Tap::Tap(const std::string& device)
+Tap::Tap(const std::string& device, What what)
     : fd_(checked(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "a packet socket")),
       memory_(batch * frame_size) {
-    auto instructions = filter;
+    std::vector<sock_filter> instructions(filter.begin(), filter.end());
+    if (what == What::tcp) instructions.assign(tcp_filter.begin(), tcp_filter.end());
     const sock_fprog program{static_cast<unsigned short>(instructions.size()), instructions.data()};
     set(fd_, SOL_SOCKET, SO_ATTACH_FILTER, program, "SO_ATTACH_FILTER");
     set(fd_, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1, "PACKET_IGNORE_OUTGOING");

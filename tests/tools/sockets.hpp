@@ -39,8 +39,10 @@ struct Frame {
 /// A packet socket in the thread's namespace that sees what comes in and says who has an address.
 class Tap {
   public:
+    /// ARP, echo replies and neighbour advertisements, or TCP.
+    enum class What : std::uint8_t { neighbours, tcp };
     /// Of one device; of all if there is no name.
-    explicit Tap(const std::string& device);
+    explicit Tap(const std::string& device, What what = What::neighbours);
     /// Up to a batch of frames that have arrived; empty when there are none. Valid until the next call.
     const std::vector<Frame>& receive();
     /// Frames that found no room since the last call.
