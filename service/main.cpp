@@ -272,6 +272,8 @@ class Daemon {
         out.view = [this] { return view(); };
         out.kernel = [this](kernel::Order order) { kernel_->post(std::move(order)); };
         out.journal = [this](std::size_t lines) { return runtime::last_lines(journal_->path(), lines); };
+        // Pacemaker starts what ran before where it was restarted itself, and has forgotten the attributes.
+        out.started = [this] { attributes_->resend(); };
         out.stopped = [this](const std::string& pool) {
             shown_.erase(pool);
             attributes_->erase(pool);

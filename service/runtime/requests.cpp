@@ -184,6 +184,7 @@ void Requests::start_pool(const json& request, Reply reply) {
                 return reply(refusal(why.value_or(runtime::explain(outcome)), name_of(outcome)));
             }
             adjust(parameters);
+            out_.started();
             json answer = answer_to(outcome);
             if (const Pools::Pool* here = pools_.find(parameters.name);
                 here != nullptr && here->carrier == false)

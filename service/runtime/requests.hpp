@@ -25,6 +25,8 @@ class Requests {
         std::function<View()> view;
         std::function<void(kernel::Order)> kernel;
         std::function<Result<std::string>(std::size_t lines)> journal;
+        /// A pool was started here, perhaps once more.
+        std::function<void()> started;
         /// A pool was stopped here.
         std::function<void(const std::string& pool)> stopped;
         /// The alert agent's word on an action that succeeded; `ended` since the Unix epoch.

@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BUOY_BUILD", ROOT / "build"))
 MANUAL = ROOT / "docs" / "man" / "buoy.8"
+LOGROTATE = ROOT / "packaging" / "logrotate.conf"
 TMPFILES = ROOT / "packaging" / "tmpfiles.conf"
 UNIT = BUILD / "packaging" / "buoyd.service"
 COMMAND = re.compile(r"^  ([a-z-]+(?: [a-z-]+)?)(?: [A-Z]+)*  ", re.MULTILINE)
@@ -93,6 +94,18 @@ class Service(unittest.TestCase):
             run("systemd-tmpfiles", "--create", f"--root={root}", str(TMPFILES))
             for folder in ("run/buoy/pools", "var/lib/buoy", "var/log/buoy"):
                 self.assertEqual(0o755, Path(root, folder).stat().st_mode & 0o7777, folder)
+
+    @unittest.skipUnless(shutil.which("logrotate"), "logrotate is not installed")
+    def test_the_log_is_rotated_and_the_daemon_goes_on_writing_to_it(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            log, rules = Path(folder, "buoyd.log"), Path(folder, "rules")
+            rules.write_text(LOGROTATE.read_text().replace("/var/log/buoy/", f"{folder}/"))
+            with log.open("a") as daemon:
+                print("before", file=daemon, flush=True)
+                run("logrotate", "--force", "--state", f"{folder}/state", str(rules))
+                print("after", file=daemon, flush=True)
+            self.assertEqual("after\n", log.read_text())
+            self.assertTrue(Path(folder, "buoyd.log.1.gz").exists())
 
 
 if __name__ == "__main__":
