@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bench import core, first_answer, gate, keepalived, many, monitor, moves
-from bench import pool_crash, pool_idle, pool_moves, power_off
+from bench import pool_buckets, pool_crash, pool_idle, pool_moves, power_off
 from bench.model import Bench
 
 # Run, printed and drawn in this order.
@@ -20,6 +20,7 @@ BENCHES = (
     Bench("pool-move", "planned moves of 1, 100, 1000 addresses of a pool", "cluster", 5, pool_moves.run),
     Bench("pool-crash", "the node of 1, 100, 1000 addresses loses its power", "stock", 3, pool_crash.run),
     Bench("pool-fast", "the same with leases of 25 ms, beside keepalived", "stock", 3, pool_crash.run_fast),
+    Bench("pool-buckets", "shared buckets: a daemon is killed, half are moved", "cluster", 5, pool_buckets.run),
     Bench("pool-busy", "no node is condemned while both cores are busy", "stock", 1, pool_idle.run_busy),
     Bench("pool-idle", "what an idle daemon with 1000 addresses takes", "stock", 1, pool_idle.run),
 )

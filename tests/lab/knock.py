@@ -70,10 +70,11 @@ class Knock:
                 address = str(_FIRST[version] + number)
                 flows.append(f"{address} {service} {port} {mac}")
                 self._have(address, version)
-        child = [str(PROGRAM), self._netns, cluster.switch.netns_of("switch"), str(per_second), str(ports), str(count)]
+        netns = [self._netns, cluster.switch.netns_of("switch")]
         self._child = subprocess.Popen(
-            child, stdin=subprocess.PIPE, stdout=self._output, start_new_session=True
-        )
+            [str(PROGRAM), *netns, str(per_second), str(ports), str(count)],
+            stdin=subprocess.PIPE, stdout=self._output, start_new_session=True,
+        )  # fmt: skip
         assert self._child.stdin is not None
         self._child.stdin.write("\n".join([*flows, "", ""]).encode())
         self._child.stdin.flush()
@@ -176,11 +177,11 @@ class Knock:
             and (keys is None or number % self.tuples in keys)
         ]  # fmt: skip
 
-    def gap_ms(self, since_ms: float = 0.0) -> float:
-        """The longest that one connection was not answered for: first SYN without to next with answer."""
+    def gaps_ms(self, since_ms: float = 0.0) -> dict[Tuple, float]:
+        """The longest that each connection was not answered for: first SYN without to next with answer."""
         self._catch_up()
         began: dict[Tuple, float] = {}
-        longest = 0.0
+        longest: dict[Tuple, float] = {}
         for number, syn in enumerate(self._syns):
             if syn.sent_ms < since_ms:
                 continue
@@ -188,7 +189,7 @@ class Knock:
             if not syn.answers:
                 began.setdefault(key, syn.sent_ms)
             elif key in began:
-                longest = max(longest, syn.sent_ms - began.pop(key))
+                longest[key] = max(longest.get(key, 0.0), syn.sent_ms - began.pop(key))
         return longest
 
     def _end(self) -> None:
