@@ -217,6 +217,10 @@ class Planned(BucketTest):
 
 
 class Lost(BucketTest):
+    """In the order of their names. What a stopped daemon holds against the others when it wakes takes up to
+    22 leases to be forgotten (docs/ownership.md, "Condemned in vain"), and until then a second loss is felt by
+    all: it comes last."""
+
     def test_power_off_leaves_the_others_connections_alone(self) -> None:
         self.serve()
         self.addCleanup(self.stop_serving)
@@ -236,14 +240,14 @@ class Lost(BucketTest):
             self.assert_taken_over(knock, "n3")
             self.assert_back(knock)
 
-    def test_daemon_stopped_in_mid_air(self) -> None:
+    def test_stopped_daemon_is_silent_and_comes_back(self) -> None:
         with self.begun() as knock:
             self.signal_daemon("n1", signal.SIGSTOP)
             self.assert_taken_over(knock, "n1")
             self.signal_daemon("n1", signal.SIGCONT)
             self.assert_back(knock)
 
-    def test_half_dead_node_is_silent(self) -> None:
+    def test_all_processes_killed_and_the_kernel_is_silent(self) -> None:
         with self.begun() as knock:
             self.cluster.kill("n2")
             self.assert_taken_over(knock, "n2")

@@ -135,7 +135,7 @@ def probe(options: argparse.Namespace) -> int:
 def demo(options: argparse.Namespace) -> int:
     """The demonstration, from nothing to nothing."""
     set_up()
-    return Demo(options.agent).run([options.act] if options.act else [1, 2])
+    return Demo(options.agent).run([options.act] if options.act else [1, 2, 3])
 
 
 def test(options: argparse.Namespace) -> int:
@@ -199,7 +199,7 @@ class Commands:
         self._add("setup", set_up_only, "install missing packages and build; the others do it by themselves", named=False)
         shown = self._add("demo", demo, "a floating address, then a pool of thirty, through moves, standby and power-offs; a minute", named=False)
         shown.add_argument("--agent", default="ocf:buoy:address", help="another agent to compare with, for example ocf:heartbeat:IPaddr2")
-        shown.add_argument("--act", type=int, choices=(1, 2), help="one address (1) or the pool (2) only")
+        shown.add_argument("--act", type=int, choices=(1, 2, 3), help="one address (1), the pool (2) or the buckets (3) only")
         tested = self._add("test", test, "run every test; the last line is the total", named=False)
         tested.add_argument("--only", nargs="+", default=[], metavar="STEP", help="these steps only, for example: unit cluster")
         tested.add_argument("--match", default="", metavar="TEXT", help="tests whose name contains this only")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""./lab demo: the life of a floating address, then of a pool of thirty, as their client sees it."""
+"""./lab demo: the life of a floating address, then of a pool of thirty, then of one shared by all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Callable
 
 from lab.client import Client
 from lab.cluster import Cluster, temporary
+from lab.demo_buckets import BucketDemo
 from lab.demo_pool import PoolDemo
 from lab.probe import Probe, Report, Request, now_ms
 from lab.probe_report import summary
@@ -35,6 +36,9 @@ class Demo:
             if 2 in acts:
                 print("\nSecond act: a pool.\n")
                 exclusive = PoolDemo(cluster).run() and exclusive
+            if 3 in acts:
+                print("\nThird act: one address on all nodes.\n")
+                exclusive = BucketDemo(cluster).run() and exclusive
         print("Everything the demo made has been removed.")
         return 0 if exclusive else 1
 
