@@ -431,9 +431,10 @@ class PacemakersTools(ClusterTest):
 
     def test_fencing_before_the_loss_is_not_reported(self) -> None:
         self.cluster.run("n1", ["stonith_admin", "--fence", "n3"])
-        # Times are rounded down to a second: ask once that has passed for certain.
+        # Times are rounded down to a second, and one that is not surely later than the loss does not count.
         self.cluster.run("n1", ["sleep", "1.1"])
         self.watcher.tell("lost 3")
+        self.cluster.run("n1", ["sleep", "1.1"])
         self.cluster.run("n1", ["stonith_admin", "--confirm", "n3"])
         self.watcher.wait_for("fencing", node=3)
         self.assertEqual(1, len(self.watcher.of("fencing")))
