@@ -34,16 +34,21 @@ static __always_inline int take_far(const struct frame* f, __u32 at, void* to, _
 }
 
 /* Reads an object that every frame has; whether there was as much. In words: a frame's bytes are aligned to 2
- * at best, and where the kernel minds that it has put the IP header at a multiple of 4. */
-#define take(f, at, object)                                                   \
-    ({                                                                        \
-        const __u8* from_ = (f)->data + (at);                                 \
-        int there_ = (at) <= DEEPEST && from_ + sizeof *(object) <= (f)->end; \
-        if (there_)                                                           \
-            *(object) = *(const typeof(*(object))*)from_;                     \
-        else                                                                  \
-            there_ = take_far(f, at, object, sizeof *(object));               \
-        there_;                                                               \
+ * at best, and where the kernel minds that it has put the IP header at a multiple of 4. The bound of the
+ * offset is put where no compiler can take it away: the verifier of Linux 6.1 does not remember it from
+ * before. */
+#define take(f, at, object)                                     \
+    ({                                                          \
+        __u64 offset_ = (at);                                   \
+        int there_ = offset_ <= DEEPEST;                        \
+        asm volatile("" : "+r"(offset_));                       \
+        offset_ &= 2 * DEEPEST - 1;                             \
+        const __u8* from_ = (f)->data + offset_;                \
+        if (there_ && from_ + sizeof *(object) <= (f)->end)     \
+            *(object) = *(const typeof(*(object))*)from_;       \
+        else                                                    \
+            there_ = take_far(f, at, object, sizeof *(object)); \
+        there_;                                                 \
     })
 
 static __always_inline int put(const struct frame* f, __u32 at, const void* from, __u32 size) {
