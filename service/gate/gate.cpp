@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <map>
+#include <system_error>
 #include <vector>
 
 #include "service/gate/addresses.hpp"
@@ -65,6 +67,16 @@ int quiet(libbpf_print_level, const char*, va_list) {
 /// By the names of their pins, which must not have a dot.
 std::string pin(const std::string& pins, const char* name) {
     return pins + "/" + name + "_" GATE_LAYOUT;
+}
+
+/// Maps of other layouts: what was loaded with them goes on until it is replaced on its links, and needs no
+/// pins.
+void remove_other_layouts(const std::string& pins) {
+    std::vector<std::filesystem::path> others;
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(pins, ignored))
+        if (!entry.path().filename().string().ends_with("_" GATE_LAYOUT)) others.push_back(entry.path());
+    for (const auto& path : others) unlink(path.c_str());
 }
 
 /// Addresses that share their buckets.
@@ -128,6 +140,7 @@ Result<std::unique_ptr<Gate>> Gate::load(const std::string& pins) {
     if (const int loaded = gate_bpf::load(state->program.get()); loaded != 0)
         return failure(loaded,
                        "cannot load the packet gate, which needs CAP_BPF and takes up its maps in " + pins);
+    remove_other_layouts(pins);
     state->program->bss->deadline = 0;
     std::ranges::fill(state->program->bss->open_slots, 0);
     // An earlier daemon's addresses: its program is there, and so may they be. They stay shut.

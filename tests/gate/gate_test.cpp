@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The gate of address pools, frame by frame.
+#include "service/gate/gate.h"
+
 #include <random>
 #include <vector>
 
@@ -142,6 +144,18 @@ TEST_F(gate_program, can_be_silenced_by_those_who_come_after_the_daemon) {
     const auto nothing = Gate::silence("/mnt/buoy");
     ASSERT_FALSE(nothing);
     EXPECT_EQ(nothing.error().code, ENOENT);
+}
+
+TEST_F(gate_program, maps_of_another_layout_are_not_taken_up_and_do_not_stay) {
+    const int other = bpf_map_create(BPF_MAP_TYPE_ARRAY, "state", 4, 8, 1, nullptr);
+    ASSERT_GE(other, 0);
+    ASSERT_EQ(bpf_obj_pin(other, "/mnt/buoy/state_0"), 0);
+    close(other);
+    load();
+    EXPECT_NE(access("/mnt/buoy/state_0", F_OK), 0);
+    EXPECT_EQ(access("/mnt/buoy/state_" GATE_LAYOUT, F_OK), 0);
+    gate_->unpin();
+    EXPECT_NE(access("/mnt/buoy", F_OK), 0) << "nothing is left behind";
 }
 
 TEST_F(gate_program, counts_by_slot_what_passed_and_what_did_not) {
