@@ -17,6 +17,7 @@ from lab.shared import ClusterTest, long, take_down
 from lab.switch import CLIENT
 from lab.waiting import wait_until
 
+AGENT_FILE = "/usr/lib/ocf/resource.d/buoy/pool"
 ADDRESSES = "10.77.0.80 2001:db8:77::80"
 BUCKETS = 256
 RATE = 2000
@@ -191,6 +192,25 @@ class Shared(BucketTest):
             length = 64 if ":" in address else 24
             self.cluster.run("n2", ["ip", "address", "delete", f"{address}/{length}", "dev", "eth0"])
         wait_until("them to be back", lambda: self.pool.held_by_kernel("n2") == self.pool.addresses)
+
+
+    def test_stopped_while_the_daemon_is_dead_its_addresses_go(self) -> None:
+        values = ["OCF_ROOT=/usr/lib/ocf", "OCF_RESOURCE_INSTANCE=lb", f"OCF_RESKEY_addresses={ADDRESSES}"]
+        stop = f"kill -9 $(pidof -s buoyd); {AGENT_FILE} stop && ip -o address show dev eth0"
+        shown = self.cluster.run("n2", ["env", *values, f"OCF_RESKEY_buckets={BUCKETS}", "sh", "-c", stop]).stdout
+        self.assertIn(" 10.77.0.2/24 ", shown)
+        for address in self.pool.addresses:
+            self.assertNotIn(f" {address}/", shown)
+        self.settled()
+
+    def test_another_number_of_buckets_is_refused_with_both_values(self) -> None:
+        values = ["OCF_ROOT=/usr/lib/ocf", "OCF_RESOURCE_INSTANCE=other", "OCF_RESKEY_addresses=10.77.0.90"]
+        agent = [AGENT_FILE, "start"]
+        self.addCleanup(self.cluster.run, "n1", ["env", *values, AGENT_FILE, "stop"])
+        self.cluster.run("n1", ["env", *values, "OCF_RESKEY_buckets=16", *agent])
+        refused = self.cluster.run("n2", ["env", *values, "OCF_RESKEY_buckets=8", *agent], check=False)
+        said = "ocf-exit-reason:.*buckets is '8' here, but '16' in the cluster"
+        self.assertRegex(refused.stdout + refused.stderr, said)
 
 
 class Planned(BucketTest):

@@ -197,7 +197,7 @@ class Commands:
 
     def _whole_runs(self) -> None:
         self._add("setup", set_up_only, "install missing packages and build; the others do it by themselves", named=False)
-        shown = self._add("demo", demo, "a floating address, then a pool of thirty, through moves, standby and power-offs; a minute", named=False)
+        shown = self._add("demo", demo, "an address, a pool of thirty, and one shared by all, through moves, standby and power-offs; 90 s", named=False)
         shown.add_argument("--agent", default="ocf:buoy:address", help="another agent to compare with, for example ocf:heartbeat:IPaddr2")
         shown.add_argument("--act", type=int, choices=(1, 2, 3), help="one address (1), the pool (2) or the buckets (3) only")
         tested = self._add("test", test, "run every test; the last line is the total", named=False)
