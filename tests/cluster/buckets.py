@@ -256,8 +256,12 @@ class Lost(BucketTest):
 
     def test_daemon_killed(self) -> None:
         with self.begun() as knock:
+            # Pacemaker would start another before one has looked.
+            self.cluster.pcs("resource", "unmanage", "lb")
+            self.addCleanup(self.cluster.pcs, "resource", "manage", "lb")
             self.signal_daemon("n3", signal.SIGKILL)
             self.assert_taken_over(knock, "n3")
+            self.cluster.pcs("resource", "manage", "lb")
             self.assert_back(knock)
 
     def test_stopped_daemon_is_silent_and_comes_back(self) -> None:
