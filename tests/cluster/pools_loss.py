@@ -28,10 +28,11 @@ class PowerOff(PoolTest):
     """Nobody waits for fencing: the leases are proof enough."""
 
     def test_with_working_fencing_and_return(self) -> None:
+        known = len(self.cluster.fencings("n2"))
         with self.sweep() as sweep:
             self.cluster.power_off("n2")
             self.assert_taken_over("n2", self.wait_covered(sweep, "n2"))
-            wait_until("n2 to be fenced", lambda: self.cluster.fencings("n2"))
+            wait_until("n2 to be fenced", lambda: len(self.cluster.fencings("n2")) > known)
             self.settled("n1", "n3")
             self.cluster.power_on("n2")
             self.cluster.wait_online()
