@@ -8,8 +8,8 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <boost/program_options.hpp>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -120,8 +120,8 @@ Answer<Status> counted_status() {
 
 Answer<int> run_top(const Arguments& arguments) {
     const bool terminal = isatty(STDOUT_FILENO) != 0 && !arguments.json();
-    const auto interval = std::chrono::milliseconds(
-        std::clamp(arguments.options["interval"].as<unsigned>(), 10U, 60'000U));
+    const auto interval =
+        std::chrono::milliseconds(std::clamp(arguments.options["interval"].as<unsigned>(), 10U, 60'000U));
     const auto most = arguments.options["lines"].as<unsigned>();
     auto before = counted_status();
     if (!before) return tl::unexpected<Refusal>(before.error());

@@ -61,8 +61,8 @@ Node read_node(const json& object) {
 }
 
 Slot read_slot(const json& object) {
-    return {number(object, "slot"), text(object, "address"), texts(object, "list"),
-            text(object, "owner"),  text(object, "state"),   text(object, "pin"),
+    return {number(object, "slot"),    text(object, "address"), texts(object, "list"),
+            text(object, "owner"),     text(object, "state"),   text(object, "pin"),
             number(object, "packets"), number(object, "bytes"), number(object, "dropped")};
 }
 

@@ -49,7 +49,7 @@ struct Pool {
     std::vector<std::string> not_eligible;
     std::vector<std::pair<std::string, std::int64_t>> weights;
     std::int64_t slots = 0;
-    std::int64_t held = 0;  ///< by this node
+    std::int64_t held = 0;               ///< by this node
     bool buckets = false;                ///< are what the slots are
     std::string hash;                    ///< of buckets
     std::string l2;                      ///< likewise

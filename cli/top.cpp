@@ -26,7 +26,8 @@ std::string figure(double value) {
 }
 
 std::vector<std::string> row(const std::string& slot, const std::string& owner, const Load& load) {
-    return {slot, owner.empty() ? "-" : owner, figure(load.packets), figure(load.bytes), figure(load.dropped)};
+    return {slot, owner.empty() ? "-" : owner, figure(load.packets), figure(load.bytes),
+            figure(load.dropped)};
 }
 
 }  // namespace
@@ -40,10 +41,10 @@ std::vector<Load> loads_between(const Status& before, const Status& now) {
             const Slot& slot = pool.table[i];
             const Slot none;
             const Slot& then = was != nullptr && i < was->table.size() ? was->table[i] : none;
-            loads.push_back({pool.name,
-                             slot.address.empty() ? fmt::format("{}/{}", pool.name, slot.index) : slot.address,
-                             slot.owner, rate(then.packets, slot.packets, ms),
-                             rate(then.bytes, slot.bytes, ms), rate(then.dropped, slot.dropped, ms)});
+            loads.push_back(
+                {pool.name, slot.address.empty() ? fmt::format("{}/{}", pool.name, slot.index) : slot.address,
+                 slot.owner, rate(then.packets, slot.packets, ms), rate(then.bytes, slot.bytes, ms),
+                 rate(then.dropped, slot.dropped, ms)});
         }
     }
     std::ranges::stable_sort(loads, [](const Load& a, const Load& b) {

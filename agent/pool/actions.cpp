@@ -103,7 +103,9 @@ Outcome<> start(const pool::PoolParameters& parameters) {
 
 Outcome<> stop(const std::string& name) {
     auto client = ipc::Client::connect();
-    if (!client && client.error().code == ECONNREFUSED) return stop_without_daemon(name);
+    // Reset: it died while we came in.
+    if (!client && (client.error().code == ECONNREFUSED || client.error().code == ECONNRESET))
+        return stop_without_daemon(name);
     if (!client) return failure(Exit::generic, client.error());
     auto reply = client->request({{"request", "stop-pool"}, {"name", name}}, change_patience);
     // It died over it: what it has left is removed without it.

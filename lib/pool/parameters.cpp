@@ -205,8 +205,7 @@ void read_announcements(Reader& reader, PoolParameters& into) {
 void read_buckets(Reader& reader, PoolParameters& into) {
     into.buckets = static_cast<std::uint32_t>(reader.number("buckets", 0, 1, max_buckets, ""));
     reader.choice("hash", hash_words, into.hash);
-    if (reader.text("l2") == "answer")
-        reader.reject("l2='answer' is not there yet: use multicast, or flood");
+    if (reader.text("l2") == "answer") reader.reject("l2='answer' is not there yet: use multicast, or flood");
     reader.choice("l2", l2_words, into.l2);
     reader.choice("attach", attach_words, into.attach);
     if (into.buckets > 0) return;
@@ -242,7 +241,8 @@ json agreed_json(const PoolParameters& parameters) {
         return name == "buckets" || name == "hash" || name == "l2";
     };
     for (const auto& info : pool_parameters)
-        if (info.agreed && (parameters.buckets > 0 || !of_buckets(info.name))) agreed[std::string(info.name)] = all.at(std::string(info.name));
+        if (info.agreed && (parameters.buckets > 0 || !of_buckets(info.name)))
+            agreed[std::string(info.name)] = all.at(std::string(info.name));
     return agreed;
 }
 
@@ -371,8 +371,8 @@ std::string difference(const PoolParameters& here, const PoolParameters& cluster
     for (const auto& info : pool_parameters) {
         const std::string name(info.name);
         if (info.agreed && ours.at(name) != theirs.at(name))
-            return fmt::format("{} is '{}' here, but '{}' in the cluster", name, clipped(plain(ours.at(name))),
-                               clipped(plain(theirs.at(name))));
+            return fmt::format("{} is '{}' here, but '{}' in the cluster", name,
+                               clipped(plain(ours.at(name))), clipped(plain(theirs.at(name))));
     }
     return {};
 }

@@ -90,9 +90,9 @@ struct PoolParameters {
     LinkDown link_down = LinkDown::release;
     /// How long a lost carrier has to be back before the node counts as eligible again.
     std::chrono::milliseconds hold{1000};
-    std::uint32_t buckets = 0;       ///< slots that all addresses share; 0: every address is a slot
-    Hash hash = Hash::source_port;   ///< of buckets; else the default
-    Layer2 l2 = Layer2::multicast;   ///< likewise
+    std::uint32_t buckets = 0;      ///< slots that all addresses share; 0: every address is a slot
+    Hash hash = Hash::source_port;  ///< of buckets; else the default
+    Layer2 l2 = Layer2::multicast;  ///< likewise
     Attach attach = Attach::tc;
 
     [[nodiscard]] std::uint32_t slots() const {

@@ -90,9 +90,9 @@ Result<Membership> Membership::join(const PoolPlan& plan, int link) {
         ip_mreqn request{};
         std::ranges::copy(group.ip4.bytes, reinterpret_cast<std::uint8_t*>(&request.imr_multiaddr));
         request.imr_ifindex = link;
-        done = take(member(AF_INET, SOCK_DGRAM, IPPROTO_IP, IP_ADD_MEMBERSHIP, request,
-                           "join the pool's IPv4 group"),
-                    membership.v4_);
+        done = take(
+            member(AF_INET, SOCK_DGRAM, IPPROTO_IP, IP_ADD_MEMBERSHIP, request, "join the pool's IPv4 group"),
+            membership.v4_);
     }
     if (done && has_family(plan, false)) {
         ipv6_mreq request{};

@@ -141,7 +141,8 @@ Result<void> Holder::guard(const Watched& pool) {
 void Holder::look_at(Watched& pool) {
     auto place = find_place(netlink_, *pool.plan);
     if (place && pool.plan->buckets && gate_ == nullptr)
-        place = fail("buckets need the packet gate, which could not be loaded; the log of buoyd's start says why");
+        place = fail(
+            "buckets need the packet gate, which could not be loaded; the log of buoyd's start says why");
     if (place) {
         pool.place = std::move(*place);
         const net::Link& nic = pool.place->nic;
@@ -179,8 +180,7 @@ void Holder::on(const OpenSlots& order) {
     std::string reason;
     for (const Placed& placed : order.slots) {
         Watched* pool = placed.pool == nullptr ? nullptr : watched(placed.pool->name);
-        if (pool == nullptr || !pool->place ||
-            (pool->plan->buckets && !shared_.stands(pool->plan->name))) {
+        if (pool == nullptr || !pool->place || (pool->plan->buckets && !shared_.stands(pool->plan->name))) {
             failures.emplace_back(placed.slot, ENODEV);
             reason = pool == nullptr ? "the pool is not started here" : pool->why;
             continue;

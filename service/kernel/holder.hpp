@@ -106,7 +106,7 @@ class Holder {
     };
     std::map<int, Guarded> guarded_;  ///< links that have the gate
     SharedAddresses shared_;
-    bool passing_ = false;   ///< what is open is on the NIC: always with a gate, else before the deadline
+    bool passing_ = false;  ///< what is open is on the NIC: always with a gate, else before the deadline
     TimePoint now_;
     Announcements announcements_;
 };

@@ -35,8 +35,8 @@ struct PoolPlan {
     std::vector<IpAddress> addresses;  ///< in order; by slot, unless there are buckets
     std::optional<Buckets> buckets;
     gate::Attach attach = gate::Attach::tc;
-    std::string nic;                   ///< empty: the one whose network contains the first address
-    std::optional<int> prefix4;        ///< bits; none: as the NIC's network has it
+    std::string nic;             ///< empty: the one whose network contains the first address
+    std::optional<int> prefix4;  ///< bits; none: as the NIC's network has it
     std::optional<int> prefix6;
     bool ignore_carrier = false;  ///< link_down=ignore
     Duration hold{};              ///< a carrier that was lost has to be back for so long before it is told of

@@ -59,8 +59,8 @@ Result<void> SharedAddresses::add(const std::vector<net::Address>& addresses) {
     if (!refused) return tl::unexpected<Error>(refused.error());
     for (const auto& [index, code] : *refused)
         if (code != EEXIST)
-            return fail(fmt::format("cannot add {}: {}", addresses[index].ip.to_string(), std::strerror(code)),
-                        code);
+            return fail(
+                fmt::format("cannot add {}: {}", addresses[index].ip.to_string(), std::strerror(code)), code);
     return {};
 }
 
@@ -75,8 +75,9 @@ void SharedAddresses::leave(const std::string& pool) {
     if (refused)
         for (const auto& [index, code] : *refused)
             if (!gone(code))
-                tell_(Noticed{fmt::format("cannot remove {}: {}",
-                                          found->second.addresses[index].ip.to_string(), std::strerror(code))});
+                tell_(
+                    Noticed{fmt::format("cannot remove {}: {}", found->second.addresses[index].ip.to_string(),
+                                        std::strerror(code))});
     standing_.erase(found);
 }
 

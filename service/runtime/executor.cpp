@@ -40,8 +40,8 @@ void Executor::on(const core::Open& effect, const core::AgreedState& agreed) {
                                   : plan != nullptr ? plan->addresses.size()
                                                     : 0;
         const bool known = slot.index < slots;
-        order.slots.push_back({slot, known ? plan : nullptr,
-                               known ? plan->addresses[bucket ? 0 : slot.index] : IpAddress()});
+        order.slots.push_back(
+            {slot, known ? plan : nullptr, known ? plan->addresses[bucket ? 0 : slot.index] : IpAddress()});
     }
     out_.kernel(std::move(order));
 }

@@ -116,8 +116,8 @@ std::string slot_lines(const View& view, const char* name, std::uint64_t gate::C
             if (counters == nullptr || counters->*figure == 0) continue;
             const std::string shown =
                 slot < facts.addresses.size() ? facts.addresses[slot].to_string() : std::to_string(slot);
-            text += fmt::format("buoy_slot_{}_total{{pool=\"{}\",slot=\"{}\"}} {}\n", name,
-                                pool.config.name, shown, counters->*figure);
+            text += fmt::format("buoy_slot_{}_total{{pool=\"{}\",slot=\"{}\"}} {}\n", name, pool.config.name,
+                                shown, counters->*figure);
         }
     }
     return text;

@@ -56,8 +56,10 @@ TEST(group, of_multicast_is_one_that_switches_prune) {
         EXPECT_EQ(group.mac4.bytes[0], 0x01);
         EXPECT_TRUE(group.mac4.bytes[3] != 0 || group.mac4.bytes[4] != 0) << "is that of 224.0.0.0/24";
         EXPECT_LT(group.mac4.bytes[3], 0x80);
-        EXPECT_TRUE(std::equal(group.ip4.bytes.begin() + 2, group.ip4.bytes.end(), group.mac4.bytes.begin() + 4));
-        EXPECT_TRUE(std::equal(group.ip6.bytes.begin() + 12, group.ip6.bytes.end(), group.mac6.bytes.begin() + 2));
+        EXPECT_TRUE(
+            std::equal(group.ip4.bytes.begin() + 2, group.ip4.bytes.end(), group.mac4.bytes.begin() + 4));
+        EXPECT_TRUE(
+            std::equal(group.ip6.bytes.begin() + 12, group.ip6.bytes.end(), group.mac6.bytes.begin() + 2));
         EXPECT_EQ(group.ip6.bytes[1], 0x15) << "transient, of a site";
     }
 }

@@ -312,7 +312,8 @@ TEST(Agreement, names_what_differs_with_both_values) {
 
 TEST(Agreement, without_buckets_is_not_about_how_they_are_made) {
     EXPECT_EQ(read({{"hash", "tuple"}, {"l2", "flood"}}), read({}));
-    EXPECT_EQ(difference(read({{"buckets", "256"}}), read({})), "buckets is '256' here, but '' in the cluster");
+    EXPECT_EQ(difference(read({{"buckets", "256"}}), read({})),
+              "buckets is '256' here, but '' in the cluster");
     EXPECT_EQ(difference(read({}), read({{"buckets", "8"}})), "buckets is '' here, but '8' in the cluster");
 }
 

@@ -157,9 +157,8 @@ std::vector<std::uint8_t> syn_frame(const Flow& flow, const Mac& from, std::uint
     put16(out, tcp + 14, 64240);
     // Of IPv4 the mapped prefix would count twice, so only its four bytes are summed.
     const std::size_t skip = v4 ? 12 : 0;
-    const std::uint32_t pseudo =
-        sum_of(Bytes(flow.client).subspan(skip)) + sum_of(Bytes(flow.service).subspan(skip)) + IPPROTO_TCP +
-        tcp_size;
+    const std::uint32_t pseudo = sum_of(Bytes(flow.client).subspan(skip)) +
+                                 sum_of(Bytes(flow.service).subspan(skip)) + IPPROTO_TCP + tcp_size;
     put16(out, tcp + 16, folded(pseudo + sum_of(Bytes(out).subspan(tcp))));
     return out;
 }
@@ -236,13 +235,14 @@ class Knock {
     void send() {
         const std::size_t i = sent_ % flows_.size();
         const auto round = static_cast<std::uint32_t>(sent_ / flows_.size());
-        const auto frame = syn_frame(flows_[i], mac_,
-                                     static_cast<std::uint16_t>(first_port + round % ports_), sent_);
+        const auto frame =
+            syn_frame(flows_[i], mac_, static_cast<std::uint16_t>(first_port + round % ports_), sent_);
         sockaddr_ll to{};
         to.sll_family = AF_PACKET;
         to.sll_ifindex = link_;
         to.sll_halen = 6;
-        records_.push_back({static_cast<std::uint64_t>(now_ns()), sent_, static_cast<std::uint16_t>(i), 'S', 0});
+        records_.push_back(
+            {static_cast<std::uint64_t>(now_ns()), sent_, static_cast<std::uint16_t>(i), 'S', 0});
         if (sendto(sender_, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to) < 0)
             give_up("send a SYN");
         ++sent_;
