@@ -118,10 +118,11 @@ class BucketDemo:
         with Knock(self._cluster, [ADDRESS]) as knock, Users(self._cluster) as users:
             knock.wait("every connection to be answered")
             self._step(knock, users, "all nodes share one address", lambda: None)
+            fenced = len(self._cluster.fencings("n1"))
             self._step(
                 knock, users, "n1 loses its power", lambda: self._cluster.power_off("n1"), ["n2", "n3"]
             )
-            self._step(knock, users, "n1 boots and joins", self._boot)
+            self._step(knock, users, "n1 boots and joins", lambda: self._boot(fenced))
             self._step(knock, users, "kill -9 of n3's buoyd", self._kill)
             knock.stop()
             return self._sum_up(knock)
@@ -130,8 +131,8 @@ class BucketDemo:
         start = ["sh", "-c", "cat >/run/lab-nginx.conf && exec nginx -c /run/lab-nginx.conf"]
         self._cluster.node(node).run(start, stdin=NGINX.replace("NODE", node))
 
-    def _boot(self) -> None:
-        wait_until("n1 to be fenced", lambda: self._cluster.fencings("n1"))
+    def _boot(self, fenced: int) -> None:
+        wait_until("n1 to be fenced", lambda: len(self._cluster.fencings("n1")) > fenced)
         self._cluster.power_on("n1")
         self._cluster.wait_online()
         self._serve("n1")
