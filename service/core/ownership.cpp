@@ -191,7 +191,11 @@ void Ownership::react() {
             beat_now_ = true;
             dirty_ = true;
         }
-        if (!out_ && peers_.condemned_ourselves(agreed_, self, joined_ ? joined_at_ : Tag{})) leave();
+        if (!out_ && peers_.condemned_ourselves(agreed_, self, joined_ ? joined_at_ : Tag{})) {
+            leave();
+            // Who was cut off or stood still condemned the others as they did it. That would be in vain.
+            if (phase_ == Phase::primary && peers_.condemns_alone()) blank();
+        }
         if (self.primary) {
             peers_.update_barrier(now_, agreed_, self, barrier_);
             if (muted_ && joined_ && (barrier_.passed(entry_of(joined_at_)) || fault(Fault::mute_wait)))

@@ -76,6 +76,8 @@ class Peers {
     /// Whether we condemn somebody whom too few others do, and who has been heard again for long: a
     /// condemnation is not taken back, so that nobody would ever hear our echo of it (rule 3).
     [[nodiscard]] bool condemns_in_vain(TimePoint now, const Self& self) const;
+    /// Whether we condemn somebody whom too few others do.
+    [[nodiscard]] bool condemns_alone() const { return (mine_ & ~known_) != 0; }
     /// Looks again for whom a majority condemns. True when that has become more.
     bool count_condemned(const AgreedState& agreed, const Self& self);
     /// Whether so many report to condemn us that the rest is no majority; counted are those that have applied
