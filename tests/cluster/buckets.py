@@ -237,9 +237,7 @@ class Planned(BucketTest):
 
 
 class Lost(BucketTest):
-    """In the order of their names. What a stopped daemon holds against the others when it wakes takes up to
-    22 leases to be forgotten (docs/ownership.md, "Condemned in vain"), and until then a second loss is felt by
-    all: it comes last."""
+    """One loss right after another: what the others knew of the first must not be felt at the second."""
 
     def test_power_off_leaves_the_others_connections_alone(self) -> None:
         self.serve()
@@ -264,7 +262,7 @@ class Lost(BucketTest):
             self.cluster.pcs("resource", "manage", "lb")
             self.assert_back(knock)
 
-    def test_stopped_daemon_is_silent_and_comes_back(self) -> None:
+    def test_a_stopped_daemon_is_silent_and_comes_back(self) -> None:
         with self.begun() as knock:
             self.signal_daemon("n1", signal.SIGSTOP)
             self.assert_taken_over(knock, "n1")
