@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 import unittest
 from pathlib import Path
 from typing import TypeVar
@@ -17,9 +18,12 @@ from lab.errors import LabError
 from lab.pacemaker import View
 from lab.processes import in_namespace
 from lab.settings import Settings
+from lab.waiting import wait_until
 
 LOGS = ROOT / "build" / "test-logs"
 THREE_NODES = Settings(nodes=3)
+# Pacemaker asks the power switch again, on each node twice, about once a second.
+BETWEEN_ATTEMPTS_S = 2.5
 _current: Cluster | None = None
 Test = TypeVar("Test")
 
@@ -69,7 +73,6 @@ def keep_logs(test: str) -> Path | None:
 
 def put_right(lab: Cluster, keep: frozenset[str] = frozenset()) -> None:
     """Undo whatever a test did: power, cables, fencing, constraints, standby, resources but some."""
-    lab.set_fencing("work")
     lab.heal()
     for node in lab.nodes():
         for network in ("lan", "ring"):
@@ -78,6 +81,9 @@ def put_right(lab: Cluster, keep: frozenset[str] = frozenset()) -> None:
         if init and any(p.stopped() for p in in_namespace("pid", f"/proc/{init.pid}/ns/pid")):
             lab.resume(node.name)
     off = [node.name for node in lab.nodes() if node.init() is None]
+    if not off:
+        _wait_given_up(lab)
+    lab.set_fencing("work")
     _wait_fenced(lab, off)
     for name in off:
         lab.power_off(name)
@@ -87,6 +93,16 @@ def put_right(lab: Cluster, keep: frozenset[str] = frozenset()) -> None:
         lab.pcs("node", "unstandby", "--all")
     if _forget_resources(lab, keep | {"fencing"}) or view.standby:
         lab.settle()
+
+
+def _wait_given_up(lab: Cluster) -> None:
+    """Let attempts to fence a node that is back now come to their end: one that works would cost the next test it."""
+
+    def given_up() -> bool:
+        asked_s = [at_s for name in lab.node_names() for at_s in lab.fencings(name, "failed")]
+        return time.monotonic() - max(asked_s, default=0.0) > BETWEEN_ATTEMPTS_S
+
+    wait_until("fencing to be given up", given_up, 30)
 
 
 def _wait_fenced(lab: Cluster, off: list[str]) -> None:
