@@ -302,6 +302,15 @@ std::vector<std::string> warnings(const Status& status) {
     return all;
 }
 
+std::string warnings_text(const Status& status, const Style& style) {
+    const auto wrong = warnings(status);
+    std::string text = wrong.empty() ? "" : "\n";
+    for (const auto& warning : wrong)
+        text +=
+            style.colour ? fmt::format("{}! {}{}\n", red, warning, plain) : fmt::format("! {}\n", warning);
+    return text;
+}
+
 std::string status_text(const Status& status, const Style& style) {
     std::string text =
         fmt::format("Cluster {}, as {} sees it: {}, {}\n", status.cluster, status.node,
@@ -316,12 +325,7 @@ std::string status_text(const Status& status, const Style& style) {
     for (const auto& pool : status.pools) text += '\n' + pool_summary(pool, style);
     if (status.pools.empty())
         text += "\nNo pools: `pcs resource create NAME ocf:buoy:pool addresses=... clone` makes one\n";
-    const auto wrong = warnings(status);
-    if (!wrong.empty()) text += '\n';
-    for (const auto& warning : wrong)
-        text +=
-            style.colour ? fmt::format("{}! {}{}\n", red, warning, plain) : fmt::format("! {}\n", warning);
-    return text;
+    return text + warnings_text(status, style);
 }
 
 std::string pools_text(const Status& status) {
@@ -372,12 +376,7 @@ std::string watch_picture(const Status& status, const Style& style) {
                                    status.quorate ? "quorate" : "not quorate", status.lease_ms);
     for (const auto& pool : status.pools) text += '\n' + pool_picture(status, pool, style);
     if (status.pools.empty()) text += "\nNo pools\n";
-    const auto wrong = warnings(status);
-    if (!wrong.empty()) text += '\n';
-    for (const auto& warning : wrong)
-        text +=
-            style.colour ? fmt::format("{}! {}{}\n", red, warning, plain) : fmt::format("! {}\n", warning);
-    return text;
+    return text + warnings_text(status, style);
 }
 
 std::vector<std::string> watch_lines(const Status* before, const Status& now) {

@@ -9,13 +9,13 @@ import subprocess
 import unittest
 from collections import Counter
 
-from lab.errors import LabError
 from lab.knock import Knock
 from lab.pool import Pool, Standing
 from lab.probe import now_ms
-from lab.shared import ClusterTest, long, take_down
+from lab.shared import long
 from lab.switch import CLIENT
 from lab.waiting import wait_until
+from pooling import StandingPoolTest
 
 AGENT_FILE = "/usr/lib/ocf/resource.d/buoy/pool"
 ADDRESSES = "10.77.0.80 2001:db8:77::80"
@@ -87,23 +87,13 @@ class Connections:
         self._child.wait()
 
 
-class BucketTest(ClusterTest):
+class BucketTest(StandingPoolTest):
     """256 buckets of one address of each family."""
 
     keep = frozenset({"lb"})
     name = "lb"
     addresses = ADDRESSES
     options: tuple[str, ...] = ()
-
-    def setUp(self) -> None:
-        super().setUp()
-        try:
-            self.before = self.made()
-        except LabError as problem:
-            print(f"what the test before left is not whole, hence a new lab: {problem}", flush=True)
-            take_down()
-            super().setUp()
-            self.before = self.made()
 
     def made(self) -> Standing:
         self.pool = Pool(self.cluster, self.name, self.addresses)

@@ -3,7 +3,6 @@
 #include "service/kernel/kernel_thread.hpp"
 
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include "net/address.hpp"
 #include "net/batch.hpp"
 #include "net/packet_socket.hpp"
+#include "tests/kernel/reports.hpp"
 #include "wire/arp.hpp"
 #include "wire/ethernet.hpp"
 #include "wire/ndp.hpp"
@@ -76,22 +76,9 @@ class kernel_thread : public testing::Test {
         thread_->post(Watch{{plan_}});
         ASSERT_TRUE(wait<Carrier>().carrier);
     }
-    /// The next report of this kind; those of others are passed over.
     template <typename R>
     R wait() {
-        while (true) {
-            while (!reports_.empty()) {
-                const Report report = reports_.front();
-                reports_.erase(reports_.begin());
-                if (const auto* wanted = std::get_if<R>(&report)) return *wanted;
-            }
-            pollfd waiting{thread_->fd(), POLLIN, 0};
-            if (poll(&waiting, 1, 20'000) != 1) {
-                ADD_FAILURE() << "no such report within 20 s";
-                return {};
-            }
-            reports_ = thread_->reports();
-        }
+        return reports_.wait<R>(*thread_);
     }
     std::vector<SlotId> open(std::size_t count) {
         OpenSlots order{{++last_}, {}};
@@ -119,7 +106,7 @@ class kernel_thread : public testing::Test {
     std::optional<net::Netlink> netlink_;
     std::unique_ptr<KernelThread> thread_;
     Plan plan_;
-    std::vector<Report> reports_;
+    Reports reports_;
     std::uint64_t last_ = 0;
 };
 

@@ -3,7 +3,6 @@
 #include "service/kernel/shared_addresses.hpp"
 
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -17,6 +16,7 @@
 
 #include "net/packet_socket.hpp"
 #include "service/kernel/kernel_thread.hpp"
+#include "tests/kernel/reports.hpp"
 #include "wire/arp.hpp"
 #include "wire/ethernet.hpp"
 
@@ -123,19 +123,7 @@ class shared_addresses : public testing::Test {
     }
     template <typename R>
     R wait() {
-        while (true) {
-            while (!reports_.empty()) {
-                const Report report = reports_.front();
-                reports_.erase(reports_.begin());
-                if (const auto* wanted = std::get_if<R>(&report)) return *wanted;
-            }
-            pollfd waiting{thread_->fd(), POLLIN, 0};
-            if (poll(&waiting, 1, 20'000) != 1) {
-                ADD_FAILURE() << "no such report within 20 s";
-                return {};
-            }
-            reports_ = thread_->reports();
-        }
+        return reports_.wait<R>(*thread_);
     }
     void open(std::vector<std::uint32_t> numbers) {
         OpenSlots order{{++last_}, {}};
@@ -164,7 +152,7 @@ class shared_addresses : public testing::Test {
     std::unique_ptr<gate::Gate> gate_;
     std::unique_ptr<KernelThread> thread_;
     Plan plan_;
-    std::vector<Report> reports_;
+    Reports reports_;
     std::string checked_;
     std::uint64_t last_ = 0;
 };

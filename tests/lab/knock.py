@@ -8,25 +8,19 @@ has a number of its own, so every answer tells which one it is to.
 from __future__ import annotations
 
 import ipaddress
-import os
-import struct
 import subprocess
-import tempfile
 from collections import Counter
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Callable
 
-from lab.build import NORMAL
 from lab.cluster import Cluster
 from lab.commands import ip_batch, run
 from lab.errors import LabError
 from lab.probe import now_ms
+from lab.recorder import Recorder
 from lab.switch import CLIENT
 from lab.waiting import wait_until
 
-PROGRAM = NORMAL.path / "tests" / "knock"
-_RECORD = struct.Struct("<QIHcB")
 # Behind the client's own, which are no nodes' and no pool's.
 _FIRST = {4: ipaddress.ip_address("10.77.0.129"), 6: ipaddress.ip_address("2001:db8:77::129")}
 # How long an answer may take before a SYN counts as not answered.
@@ -57,11 +51,9 @@ class Knock:
     ) -> None:  # fmt: skip
         self.tuples = clients * len(services) * ports
         self._syns: list[Syn] = []
-        self._names: dict[int, str] = {}
-        self._read_to, self._ended, self._lost = 0, False, 0
+        self._lost = 0
         self._netns = cluster.switch.netns_of(CLIENT)
-        self._stack = ExitStack()
-        self._output = self._stack.enter_context(tempfile.TemporaryFile())
+        self._recorder = Recorder("knock")
         flows = []
         for service in services:
             version = ipaddress.ip_address(service).version
@@ -71,22 +63,16 @@ class Knock:
                 flows.append(f"{address} {service} {port} {mac}")
                 self._have(address, version)
         netns = [self._netns, cluster.switch.netns_of("switch")]
-        self._child = subprocess.Popen(
-            [str(PROGRAM), *netns, str(per_second), str(ports), str(count)],
-            stdin=subprocess.PIPE, stdout=self._output, start_new_session=True,
-        )  # fmt: skip
-        assert self._child.stdin is not None
-        self._child.stdin.write("\n".join([*flows, "", ""]).encode())
-        self._child.stdin.flush()
+        self._recorder.start([*netns, str(per_second), str(ports), str(count)], flows)
 
     def __enter__(self) -> Knock:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        try:
-            self._end()
-        finally:
-            self._stack.close()
+        # What it has written is still to be had afterwards.
+        with self._recorder.stack:
+            self._recorder.end()
+            self._catch_up()
 
     def _mac(self, service: str) -> str:
         """Where the client's kernel finds the service."""
@@ -106,20 +92,20 @@ class Knock:
         what = f"{address}/24" if version == 4 else f"{address}/64"
         more = " nodad" if version == 6 else ""
         ip_batch([f"address add {what} dev eth0{more}"], self._netns)
-        self._stack.callback(ip_batch, [f"address delete {what} dev eth0"], self._netns)
+        self._recorder.stack.callback(ip_batch, [f"address delete {what} dev eth0"], self._netns)
 
     def stop(self) -> list[Syn]:
         """End it, wait for late answers; every SYN in order."""
-        self._end()
-        if self._child.returncode != 0 or not self._ended:
-            raise LabError(f"knock ended with {self._child.returncode}; build it with ./lab setup")
+        self._recorder.end()
+        self._catch_up()
+        self._recorder.check()
         if self._lost:
             raise LabError(f"{self._lost} frames were lost on their way to knock: send fewer")
         return self._syns
 
     def wait_sent(self, timeout_s: float = 60) -> list[Syn]:
         """Wait until all of a number have been sent, and answered if they are to be."""
-        wait_until("all SYNs to be sent", lambda: self._child.poll() is not None, timeout_s, 0.05)
+        wait_until("all SYNs to be sent", lambda: not self._recorder.runs(), timeout_s, 0.05)
         return self.stop()
 
     def syns(self) -> list[Syn]:
@@ -150,8 +136,7 @@ class Knock:
         last: list[dict[Tuple, str]] = [{}]
 
         def satisfied() -> dict[Tuple, str] | None:
-            if self._child.poll() is not None:
-                raise LabError(f"knock ended with {self._child.returncode} while waiting for {what}")
+            self._recorder.must_run(what)
             last[0] = self.owners(start_ms)
             return last[0] if len(last[0]) == self.tuples and wanted(last[0]) else None
 
@@ -192,25 +177,12 @@ class Knock:
                 longest[key] = max(longest.get(key, 0.0), syn.sent_ms - began.pop(key))
         return longest
 
-    def _end(self) -> None:
-        if self._child.stdin and not self._child.stdin.closed:
-            self._child.stdin.close()
-        self._child.wait()
-        self._catch_up()
-
     def _catch_up(self) -> None:
-        if self._output.closed:
-            return
-        output = self._output.fileno()
-        data = os.pread(output, os.fstat(output).st_size - self._read_to, self._read_to)
-        data = data[: len(data) - len(data) % _RECORD.size]
-        self._read_to += len(data)
-        for value, number, _, kind, who in _RECORD.iter_unpack(data):
+        for kind, value, number, _, who in self._recorder.records():
             if kind == b"S":
                 self._syns.append(Syn(value / 1e6))
             elif kind in (b"A", b"R"):
-                self._syns[number].answers.append((value / 1e6, self._names[who], kind == b"R"))
-            elif kind == b"H":
-                self._names[who] = struct.pack("<Q", value).rstrip(b"\0").decode()
-            else:
-                self._ended, self._lost = True, number
+                host = self._recorder.hosts[who]
+                self._syns[number].answers.append((value / 1e6, host, kind == b"R"))
+            elif kind == b"E":
+                self._lost = number

@@ -1,31 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a client sees of many addresses at once, and which nodes say that they have them.
 
-The asking is done by a native program (tests/tools/sweep.cpp), which leaves its findings in a file.
-They are read when they are asked for, so that reading does not disturb what is measured.
+The asking is done by a native program (tests/tools/sweep.cpp).
 """
 
 from __future__ import annotations
 
 import ipaddress
-import os
-import struct
-import subprocess
-import tempfile
-from contextlib import ExitStack
 from typing import Callable
 
-from lab.build import NORMAL
 from lab.cluster import Cluster
 from lab.errors import LabError
 from lab.evidence import Evidence, Overlap, overlaps
 from lab.kernel import room_for_neighbours
 from lab.probe import Report, Request, now_ms
+from lab.recorder import Recorder
 from lab.switch import CLIENT
 from lab.waiting import wait_until
 
-PROGRAM = NORMAL.path / "tests" / "sweep"
-_RECORD = struct.Struct("<QIHcB")
 # From so many on the kernel would run out of room for neighbours, by its default.
 _MANY = 250
 
@@ -50,39 +42,29 @@ class Sweep:
         self.stalls_ms: list[tuple[float, float]] = []
         self._requests: list[list[Request]] = [[] for _ in addresses]
         self._evidence: list[list[Evidence]] = [[] for _ in addresses]
-        self._names: dict[bytes, dict[int, str]] = {b"H": {}, b"M": {}}
-        self._read_to, self._latest_ms, self._ended = 0, 0.0, False
-        self._stack = ExitStack()
+        self._latest_ms = 0.0
+        self._recorder = Recorder("sweep")
         if len(addresses) > _MANY:
-            self._stack.enter_context(room_for_neighbours(4 * len(addresses)))
-        self._output = self._stack.enter_context(tempfile.TemporaryFile())
+            self._recorder.stack.enter_context(room_for_neighbours(4 * len(addresses)))
         nanoseconds = [str(round(time_ms * 1e6)) for time_ms in (interval_ms, audit_ms)]
         namespaces = [cluster.switch.netns_of(host) for host in (CLIENT, "switch")]
-        self._child = subprocess.Popen(
-            [str(PROGRAM), *namespaces, *nanoseconds],
-            stdin=subprocess.PIPE, stdout=self._output,
-            # Ctrl-C is for us: it is to end when its input does, with its last answers.
-            start_new_session=True,
-        )  # fmt: skip
-        assert self._child.stdin is not None
-        self._child.stdin.write("\n".join([*self.addresses, "", ""]).encode())
-        self._child.stdin.flush()
+        self._recorder.start([*namespaces, *nanoseconds], self.addresses)
 
     def __enter__(self) -> Sweep:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        try:
-            self._end()
-        finally:
-            self._stack.close()
+        # What it has written is still to be had afterwards.
+        with self._recorder.stack:
+            self._recorder.end()
+            self._catch_up()
 
     def stop(self) -> dict[str, Report]:
         """End it, wait for the last answers and return the reports."""
-        self._end()
-        if self._child.returncode != 0 or not self._ended:
-            raise LabError(f"the sweep ended with {self._child.returncode}; build it with ./lab setup")
-        return self.reports()
+        self._recorder.end()
+        reports = self.reports()
+        self._recorder.check()
+        return reports
 
     def reports(self) -> dict[str, Report]:
         """What is known so far, by address; complete after `stop`."""
@@ -134,8 +116,7 @@ class Sweep:
         last: list[Holders] = [{}]
 
         def satisfied() -> Holders | None:
-            if self._child.poll() is not None:
-                raise LabError(f"the sweep ended with {self._child.returncode} while waiting for {what}")
+            self._recorder.must_run(what)
             self._catch_up()
             last[0] = self._holders(start_ms)
             return last[0] if len(last[0]) == len(self.addresses) and wanted(last[0]) else None
@@ -147,23 +128,10 @@ class Sweep:
         assert found is not None
         return found
 
-    def _end(self) -> None:
-        if self._child.stdin and not self._child.stdin.closed:
-            self._child.stdin.close()
-        self._child.wait()
-        self._catch_up()
-
     def _catch_up(self) -> None:
         """Read what has been written since the last time."""
-        if self._output.closed:
-            return
-        # Not by seek and read: the program writes where the offset is, which it shares with us.
-        output = self._output.fileno()
-        data = os.pread(output, os.fstat(output).st_size - self._read_to, self._read_to)
-        data = data[: len(data) - len(data) % _RECORD.size]
-        self._read_to += len(data)
-        hosts, macs = self._names[b"H"], self._names[b"M"]
-        for value, sequence, address, kind, who in _RECORD.iter_unpack(data):
+        hosts, macs = self._recorder.hosts, self._recorder.macs
+        for kind, value, sequence, address, who in self._recorder.records():
             if kind == b"S":
                 self._latest_ms = value / 1e6
                 self._requests[address].append(Request(sequence, self._latest_ms))
@@ -177,21 +145,12 @@ class Sweep:
             elif kind == b"C":
                 how = "announced it" if sequence else "answered who has it"
                 self._evidence[address].append(Evidence(value / 1e6, hosts[who], how))
-            else:
-                self._note(kind, value, sequence, who)
-
-    def _note(self, kind: bytes, value: int, sequence: int, who: int) -> None:
-        raw = struct.pack("<Q", value)
-        if kind == b"H":
-            self._names[kind][who] = raw.rstrip(b"\0").decode()
-        elif kind == b"M":
-            self._names[kind][who] = raw[:6].hex(":")
-        elif kind == b"L":
-            self.stalls_ms.append((value / 1e6, sequence / 1e3))
-        elif kind == b"E":
-            self._ended, self.cpu_s = True, value / 1e9
-            if sequence:
-                raise LabError(f"{sequence} frames were lost on their way to the sweep: ask less often")
+            elif kind == b"L":
+                self.stalls_ms.append((value / 1e6, sequence / 1e3))
+            elif kind == b"E":
+                self.cpu_s = value / 1e9
+                if sequence:
+                    raise LabError(f"{sequence} frames were lost on their way to the sweep: ask less often")
 
 
 def counts(held: Holders) -> dict[str, int]:

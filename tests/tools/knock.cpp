@@ -15,10 +15,9 @@
 //   R  value: when a RST did; who likewise
 //   H  value: a host's name, in 8 bytes; who: its number from here on
 //   E  value: 0; number: frames that found no room in the tap. The last record.
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -34,6 +33,7 @@
 #include <memory>
 #include <sstream>
 
+#include "tests/tools/records.hpp"
 #include "tests/tools/sockets.hpp"
 #include "tests/tools/wire.hpp"
 
@@ -43,7 +43,6 @@ namespace {
 
 constexpr std::int64_t tick_ns = 500'000;
 constexpr std::int64_t linger_ns = 300'000'000;
-constexpr std::size_t flush_at = 1024;
 constexpr std::uint32_t first_port = 1024;
 constexpr std::size_t ethernet_size = 14;
 constexpr std::size_t tcp_size = 20;
@@ -51,36 +50,12 @@ constexpr std::uint8_t syn = 0x02;
 constexpr std::uint8_t rst = 0x04;
 constexpr std::uint8_t ack = 0x10;
 
-struct Record {
-    std::uint64_t value;
-    std::uint32_t number;
-    std::uint16_t flow;
-    char kind;
-    std::uint8_t who;
-};
-static_assert(sizeof(Record) == 16);
-
 struct Flow {
     Ip client{};
     Ip service{};
     std::uint16_t port = 0;
     Mac to{};
 };
-
-std::int64_t now_ns() {
-    timespec time{};
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
-}
-
-Ip parse_ip(const std::string& text) {
-    Ip ip{};
-    if (inet_pton(AF_INET6, text.c_str(), ip.data()) == 1) return ip;
-    ip[10] = ip[11] = 0xff;
-    if (inet_pton(AF_INET, text.c_str(), ip.data() + 12) == 1) return ip;
-    errno = EINVAL;
-    give_up("address '" + text + "'");
-}
 
 Flow parse_flow(const std::string& line) {
     std::istringstream words(line);
@@ -221,12 +196,12 @@ class Knock {
             due_ns = std::max(due_ns, now_ns() - 4 * tick_ns);
             if (end_ns == 0 && (done() || input_ended())) end_ns = now_ns() + linger_ns;
             look();
-            flush(false);
+            notes_.flush(now_ns());
             const timespec nap{0, tick_ns};
             nanosleep(&nap, nullptr);
         }
-        records_.push_back({0, tap_->dropped(), 0, 'E', 0});
-        flush(true);
+        notes_.add('E', 0, tap_->dropped(), 0, 0);
+        notes_.flush(now_ns(), true);
     }
 
   private:
@@ -241,8 +216,7 @@ class Knock {
         to.sll_family = AF_PACKET;
         to.sll_ifindex = link_;
         to.sll_halen = 6;
-        records_.push_back(
-            {static_cast<std::uint64_t>(now_ns()), sent_, static_cast<std::uint16_t>(i), 'S', 0});
+        notes_.add('S', now_ns(), sent_, static_cast<std::uint16_t>(i), 0);
         if (sendto(sender_, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to) < 0)
             give_up("send a SYN");
         ++sent_;
@@ -257,40 +231,11 @@ class Knock {
                 Answer answer;
                 if (host.empty() || host == "client" || !read_answer(frame.data, flows_, answer)) continue;
                 if (answer.number >= sent_) continue;
-                records_.push_back({static_cast<std::uint64_t>(frame.time_ns), answer.number,
-                                    static_cast<std::uint16_t>(answer.number % flows_.size()),
-                                    answer.reset ? 'R' : 'A', number_of(host)});
+                notes_.add(answer.reset ? 'R' : 'A', frame.time_ns, answer.number,
+                           static_cast<std::uint16_t>(answer.number % flows_.size()),
+                           notes_.number_of_host(host));
             }
         }
-    }
-
-    std::uint8_t number_of(const std::string& host) {
-        const auto found = std::ranges::find(hosts_, host);
-        if (found != hosts_.end()) return static_cast<std::uint8_t>(found - hosts_.begin());
-        std::uint64_t name = 0;
-        std::memcpy(&name, host.data(), std::min(host.size(), sizeof name));
-        hosts_.push_back(host);
-        const auto number = static_cast<std::uint8_t>(hosts_.size() - 1);
-        records_.push_back({name, 0, 0, 'H', number});
-        return number;
-    }
-
-    void flush(bool all) {
-        if (!all && records_.size() < flush_at && now_ns() - flushed_ns_ < 10'000'000) return;
-        const auto* from = reinterpret_cast<const char*>(records_.data());
-        for (std::size_t left = records_.size() * sizeof(Record); left > 0;) {
-            const ssize_t wrote = write(STDOUT_FILENO, from, left);
-            if (wrote < 0) give_up("write");
-            from += wrote;
-            left -= static_cast<std::size_t>(wrote);
-        }
-        records_.clear();
-        flushed_ns_ = now_ns();
-    }
-
-    static bool input_ended() {
-        char byte = 0;
-        return read(STDIN_FILENO, &byte, 1) == 0;
     }
 
     std::vector<Flow> flows_;
@@ -303,9 +248,7 @@ class Knock {
     Mac mac_{};
     std::unique_ptr<Tap> tap_;
     std::unique_ptr<Ports> ports_of_hosts_;
-    std::vector<std::string> hosts_;
-    std::vector<Record> records_;
-    std::int64_t flushed_ns_ = 0;
+    Notes notes_;
 };
 
 int main_with(int count, char** words) {
@@ -316,7 +259,7 @@ int main_with(int count, char** words) {
     std::vector<Flow> flows;
     for (std::string line; std::getline(std::cin, line) && !line.empty();) flows.push_back(parse_flow(line));
     if (flows.empty() || flows.size() > 0xffff || std::atol(words[4]) < 1) return 2;
-    fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
+    watch_input();
     prctl(PR_SET_TIMERSLACK, 1UL);
     Knock(std::move(flows), words).run();
     return 0;

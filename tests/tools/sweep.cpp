@@ -17,24 +17,21 @@
 //   M  value: a MAC, in 6 of 8 bytes; who: its number from here on
 //   L  value: when we went on after we had been kept from asking; sequence: for how long, in us
 //   E  the end; value: CPU time used; sequence: frames that were lost on their way to us
-// Times are of the monotonic clock, in ns. Runs at real-time priority where allowed: on the machine of those it
-// measures a client that waits for a core would see gaps that are its own.
-#include <arpa/inet.h>
-#include <fcntl.h>
+// Times are of the monotonic clock, in ns. Runs at real-time priority where allowed: on the machine of those
+// it measures a client that waits for a core would see gaps that are its own.
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <ctime>
 #include <iostream>
 #include <map>
 #include <memory>
 
+#include "tests/tools/records.hpp"
 #include "tests/tools/sockets.hpp"
 
 namespace buoy::sweep {
@@ -46,83 +43,7 @@ constexpr std::int64_t tick_ns = 500'000;
 constexpr std::int64_t linger_ns = 200'000'000;
 /// What asks later than this has been kept from it.
 constexpr std::int64_t late_ns = 4 * tick_ns;
-constexpr std::size_t flush_at = 4096;
-/// Records are written at least so often, for those who look on.
-constexpr std::int64_t flush_ns = 20'000'000;
 constexpr std::size_t most_addresses = 4096;
-
-struct Record {
-    std::uint64_t value;
-    std::uint32_t sequence;
-    std::uint16_t address;
-    char kind;
-    std::uint8_t who;
-};
-static_assert(sizeof(Record) == 16);
-
-std::int64_t now_ns() {
-    timespec time{};
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
-}
-
-Ip parse(const std::string& text) {
-    Ip ip{};
-    if (inet_pton(AF_INET6, text.c_str(), ip.data()) == 1) return ip;
-    ip[10] = ip[11] = 0xff;
-    if (inet_pton(AF_INET, text.c_str(), ip.data() + 12) == 1) return ip;
-    errno = EINVAL;
-    give_up("address '" + text + "'");
-}
-
-/// What has been seen, on its way out.
-class Notes {
-  public:
-    void add(char kind, std::int64_t value, std::uint32_t sequence, std::uint16_t address, std::uint8_t who) {
-        records_.push_back({static_cast<std::uint64_t>(value), sequence, address, kind, who});
-    }
-
-    std::uint8_t number_of_host(const std::string& name) {
-        return number(hosts_, 'H', std::string(name.substr(0, 8)));
-    }
-
-    std::uint8_t number_of_mac(const Mac& mac) {
-        return number(macs_, 'M', std::string(mac.begin(), mac.end()));
-    }
-
-    void flush(std::int64_t at_ns, bool all = false) {
-        if (!all && records_.size() < flush_at && at_ns - flushed_ns_ < flush_ns) return;
-        const auto* from = reinterpret_cast<const char*>(records_.data());
-        std::size_t left = records_.size() * sizeof(Record);
-        while (left > 0) {
-            const ssize_t wrote = write(STDOUT_FILENO, from, left);
-            if (wrote < 0) give_up("write");
-            from += wrote;
-            left -= static_cast<std::size_t>(wrote);
-        }
-        records_.clear();
-        flushed_ns_ = at_ns;
-    }
-
-  private:
-    std::uint8_t number(std::map<std::string, std::uint8_t>& known, char kind, const std::string& what) {
-        if (const auto found = known.find(what); found != known.end()) return found->second;
-        if (known.size() > 0xff) {
-            errno = EOVERFLOW;
-            give_up("hosts and MACs to tell apart");
-        }
-        std::int64_t value = 0;
-        std::memcpy(&value, what.data(), std::min(what.size(), sizeof value));
-        const auto next = static_cast<std::uint8_t>(known.size());
-        add(kind, value, 0, 0, next);
-        return known.emplace(what, next).first->second;
-    }
-
-    std::vector<Record> records_;
-    std::map<std::string, std::uint8_t> hosts_;
-    std::map<std::string, std::uint8_t> macs_;
-    std::int64_t flushed_ns_ = 0;
-};
 
 /// Says when the next of N things that share a period is due.
 class Beat {
@@ -267,11 +188,6 @@ class Sweep {
                seen.token.sequence < sequences_[seen.token.address];
     }
 
-    static bool input_ended() {
-        char byte = 0;
-        return read(STDIN_FILENO, &byte, 1) == 0;
-    }
-
     static void sleep_until(std::int64_t at_ns) {
         const timespec at{at_ns / 1'000'000'000, at_ns % 1'000'000'000};
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, nullptr);
@@ -309,12 +225,13 @@ int main_with(int count, char** words) {
         return 2;
     }
     std::vector<Ip> addresses;
-    for (std::string line; std::getline(std::cin, line) && !line.empty();) addresses.push_back(parse(line));
+    for (std::string line; std::getline(std::cin, line) && !line.empty();)
+        addresses.push_back(parse_ip(line));
     if (addresses.empty() || addresses.size() > most_addresses) {
         std::cerr << "sweep: 1 to " << most_addresses << " addresses, not " << addresses.size() << "\n";
         return 2;
     }
-    fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
+    watch_input();
     const sched_param urgent{.sched_priority = 20};
     sched_setscheduler(0, SCHED_FIFO, &urgent);
     // The default slack of 50 us would be a good part of a tick.
