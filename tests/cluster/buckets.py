@@ -28,7 +28,7 @@ import asyncio, socket, sys
 async def serve(reader, writer):
     writer.write(sys.argv[1].encode() + b"\\n")
     try:
-        while data := await reader.read(100):
+        while data := await reader.read(65536):
             writer.write(data)
     except OSError:
         pass
@@ -39,7 +39,10 @@ async def main():
 asyncio.run(main())
 """
 
-# Opens connections and prints who took each; for every line of input whether each still lives.
+# More than any buffer on the way: it comes in frames of 64 KiB, which no wire ever sees.
+MUCH = 300_000
+
+# Opens connections and prints who took each; for every line of input, how much, the bytes that came back on each.
 CLIENT_OF_IT = """
 import json, socket, sys
 held = []
@@ -47,15 +50,18 @@ for number in range(60):
     held.append(socket.create_connection((sys.argv[1 + number % (len(sys.argv) - 1)], 80), 10))
 print(json.dumps([one.makefile().readline().strip() for one in held]), flush=True)
 for line in sys.stdin:
-    lives = []
+    back = []
     for one in held:
+        much = int(line)
         try:
-            one.settimeout(5 if line.startswith("all") else 0.5)
-            one.sendall(b"x")
-            lives.append(one.recv(10) != b"")
+            one.settimeout(5 if much > 1 else 0.5)
+            one.sendall(b"x" * much)
+            while much > 0 and (got := one.recv(much)):
+                much -= len(got)
         except OSError:
-            lives.append(False)
-    print(json.dumps(lives), flush=True)
+            pass
+        back.append(int(line) - much)
+    print(json.dumps(back), flush=True)
 """
 
 
@@ -70,10 +76,10 @@ class Connections:
         assert self._child.stdout is not None
         self.nodes: list[str] = json.loads(self._child.stdout.readline())
 
-    def alive(self) -> list[bool]:
-        """Whether what is said on each comes back."""
+    def upload(self, size: int) -> list[int]:
+        """How many of as many bytes came back on each."""
         assert self._child.stdin is not None and self._child.stdout is not None
-        self._child.stdin.write("once\n")
+        self._child.stdin.write(f"{size}\n")
         self._child.stdin.flush()
         return json.loads(self._child.stdout.readline())
 
@@ -146,15 +152,8 @@ class BucketTest(StandingPoolTest):
         missed = [syn.sent_ms - self.began_ms for syn in knock.unanswered(others, self.began_ms)]
         self.assertEqual([], missed[:20], f"{len(missed)} SYNs of the others' connections were not answered, at ms")
 
-    def assert_back(self, knock: Knock) -> None:
-        """All three again."""
-        self.settled()
-        knock.wait("all three to answer", lambda owners: len(set(owners.values())) == 3)
-        self.assert_exclusive(knock)
-
-
-class Shared(BucketTest):
-    def test_ten_thousand_connections_one_answer_each_in_even_shares(self) -> None:
+    def assert_shared_out(self) -> None:
+        """Ten thousand connections, one answer each, in even shares; and what is said on them arrives."""
         self.serve()
         self.addCleanup(self.stop_serving)
         knock = self.knock(per_second=4000, clients=32, ports=1000, count=10_000)
@@ -167,6 +166,39 @@ class Shared(BucketTest):
             shares = Counter(host for syn in of_it for host in syn.hosts())
             for node in self.cluster.node_names():
                 self.assertAlmostEqual(1, shares[node] * 3 / len(of_it), delta=0.15, msg=f"{service} {shares}")
+        with Connections(self.cluster.switch.netns_of(CLIENT), self.pool.addresses) as kept:
+            self.assertEqual([MUCH] * 60, kept.upload(MUCH))
+
+    def assert_power_off_survived(self) -> None:
+        """Of the connections that a client keeps only those with the lost node end."""
+        self.serve()
+        self.addCleanup(self.stop_serving)
+        netns = self.cluster.switch.netns_of(CLIENT)
+        with Connections(netns, self.pool.addresses) as kept, self.begun() as knock:
+            self.assertEqual([1] * 60, kept.upload(1))
+            self.assertEqual(3, len(set(kept.nodes)))
+            self.cluster.power_off("n2")
+            self.assert_taken_over(knock, "n2")
+            self.assertEqual([int(node != "n2") for node in kept.nodes], kept.upload(1))
+            self.assert_exclusive(knock)
+
+    def assert_silent_half_dead(self) -> None:
+        """All processes of a node are killed, its links stay up."""
+        with self.begun() as knock:
+            self.cluster.kill("n2")
+            self.assert_taken_over(knock, "n2")
+            self.assert_exclusive(knock)
+
+    def assert_back(self, knock: Knock) -> None:
+        """All three again."""
+        self.settled()
+        knock.wait("all three to answer", lambda owners: len(set(owners.values())) == 3)
+        self.assert_exclusive(knock)
+
+
+class Shared(BucketTest):
+    def test_ten_thousand_connections_one_answer_each_in_even_shares(self) -> None:
+        self.assert_shared_out()
 
     def test_addresses_are_on_every_node_and_silent_but_for_the_gate(self) -> None:
         for node in self.cluster.node_names():
@@ -230,17 +262,7 @@ class Lost(BucketTest):
     """One loss right after another: what the others knew of the first must not be felt at the second."""
 
     def test_power_off_leaves_the_others_connections_alone(self) -> None:
-        self.serve()
-        self.addCleanup(self.stop_serving)
-        netns = self.cluster.switch.netns_of(CLIENT)
-        with Connections(netns, self.pool.addresses) as kept, self.begun() as knock:
-            self.assertEqual([True] * 60, kept.alive())
-            self.assertEqual(3, len(set(kept.nodes)))
-            self.cluster.power_off("n2")
-            self.assert_taken_over(knock, "n2")
-            lives = kept.alive()
-            self.assertEqual([node != "n2" for node in kept.nodes], lives)
-            self.assert_exclusive(knock)
+        self.assert_power_off_survived()
 
     def test_daemon_killed(self) -> None:
         with self.begun() as knock:
@@ -260,10 +282,7 @@ class Lost(BucketTest):
             self.assert_back(knock)
 
     def test_all_processes_killed_and_the_kernel_is_silent(self) -> None:
-        with self.begun() as knock:
-            self.cluster.kill("n2")
-            self.assert_taken_over(knock, "n2")
-            self.assert_exclusive(knock)
+        self.assert_silent_half_dead()
 
     @long
     def test_cut_off_node_is_silent_and_comes_back(self) -> None:
@@ -306,6 +325,29 @@ class Flooded(BucketTest):
         for addresses in (self.pool.addresses, other.addresses):
             with Knock(self.cluster, addresses, per_second=4000, clients=16, ports=50, count=800) as knock:
                 self.assertEqual({1}, {len(syn.answers) for syn in knock.wait_sent()}, addresses)
+
+
+class AtTheDriver(BucketTest):
+    """The gate as XDP, which sees frames before the kernel knows whose they are."""
+
+    keep = frozenset({"lb", "fast"})
+    name = "fast"
+    addresses = "10.77.0.84 2001:db8:77::84"
+    options = ("attach=xdp",)
+
+    def setUp(self) -> None:
+        super().setUp()
+        for node in self.cluster.node_names():
+            self.assertIn("buoy_gate_xdp", self.cluster.run(node, ["ip", "link", "show", "eth0"]).stdout)
+
+    def test_ten_thousand_connections_one_answer_each_in_even_shares(self) -> None:
+        self.assert_shared_out()
+
+    def test_power_off_leaves_the_others_connections_alone(self) -> None:
+        self.assert_power_off_survived()
+
+    def test_all_processes_killed_and_the_kernel_is_silent(self) -> None:
+        self.assert_silent_half_dead()
 
 
 if __name__ == "__main__":
