@@ -67,20 +67,28 @@ class Daemon {
     explicit Daemon(Settings settings) : settings_(std::move(settings)) {}
 
     Result<void> run() {
-        for (const auto step : {&Daemon::open_requests, &Daemon::open_kernel, &Daemon::open_cluster,
-                                &Daemon::open_core, &Daemon::open_streams, &Daemon::open_signals})
-            if (auto done = (this->*step)(); !done) return done;
-        auto ended = loop_->run();
+        auto ended = work();
         // Whatever the reason: what is not vouched for by a lease is not answered for.
-        kernel_->set_deadline({});
-        kernel_->post(kernel::CloseSlots{{}, true, {}});
-        kernel_.reset();
-        // With pools it stays, and stays shut, until the next daemon takes it up.
-        if (gate_ && pools_->configs().empty()) gate_->unpin();
+        if (kernel_) leave_kernel();
         return ended;
     }
 
   private:
+    Result<void> work() {
+        for (const auto step : {&Daemon::open_requests, &Daemon::open_kernel, &Daemon::open_cluster,
+                                &Daemon::open_core, &Daemon::open_streams, &Daemon::open_signals})
+            if (auto done = (this->*step)(); !done) return done;
+        return loop_->run();
+    }
+
+    void leave_kernel() {
+        kernel_->set_deadline({});
+        kernel_->post(kernel::CloseSlots{{}, true, {}});
+        kernel_.reset();
+        // With pools it stays, and stays shut, until the next daemon takes it up.
+        if (gate_ && pools_ && pools_->configs().empty()) gate_->unpin();
+    }
+
     Result<void> open_cluster() {
         auto watch = io::ClusterWatch::open([this](const io::ClusterInfo& info) { cluster_changed(info); });
         if (!watch) return tl::unexpected<Error>(watch.error());

@@ -14,6 +14,7 @@
 #include "net/link.hpp"
 #include "pool/daemon.hpp"
 #include "pool/stored.hpp"
+#include "service/gate/silence.hpp"
 
 namespace buoy::agent {
 
@@ -58,6 +59,9 @@ Outcome<> stop_without_daemon(const std::string& name) {
     const auto stored = pool::stored_pools();
     const auto* parameters = find(stored, name);
     if (parameters == nullptr) return {};  // it was never started here, or has been stopped
+    // At once, and whatever becomes of the addresses: the lease may last a while yet. Other pools are silent
+    // with it, which nobody renews the lease for either.
+    if (auto silent = gate::silence(); !silent) log(silent.error().message);
     auto netlink = net::Netlink::open();
     if (!netlink) return failure(Exit::generic, netlink.error());
     auto closed = pool::close_all(*netlink, *parameters);
@@ -65,7 +69,8 @@ Outcome<> stop_without_daemon(const std::string& name) {
     log(fmt::format("buoyd does not run: {} addresses of pool {} were removed without it", closed->size(),
                     name));
     if (auto forgotten = pool::forget(name); !forgotten) return failure(Exit::generic, forgotten.error());
-    // Where there is no cluster any more there is nobody to tell.
+    // It says so to the others, and takes the gate off the NIC if this was the last pool. Where there is no
+    // cluster any more there is nobody to tell; the gate goes all the same.
     if (auto started = start_daemon(*parameters); !started) log(started.error().message);
     return {};
 }

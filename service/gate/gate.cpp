@@ -4,12 +4,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -69,14 +69,33 @@ std::string pin(const std::string& pins, const char* name) {
     return pins + "/" + name + "_" GATE_LAYOUT;
 }
 
-/// Maps of other layouts: what was loaded with them goes on until it is replaced on its links, and needs no
-/// pins.
-void remove_other_layouts(const std::string& pins) {
-    std::vector<std::filesystem::path> others;
+std::vector<std::filesystem::path> all_pins(const std::string& pins) {
+    std::vector<std::filesystem::path> all;
     std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator(pins, ignored))
-        if (!entry.path().filename().string().ends_with("_" GATE_LAYOUT)) others.push_back(entry.path());
-    for (const auto& path : others) unlink(path.c_str());
+    for (const auto& entry : std::filesystem::directory_iterator(pins, ignored)) all.push_back(entry.path());
+    return all;
+}
+
+/// Maps of other layouts: what was loaded with them goes on, shut, until it is replaced on its links or taken
+/// off, and needs no pins.
+void remove_other_layouts(const std::string& pins) {
+    for (const auto& path : all_pins(pins))
+        if (!path.filename().string().ends_with("_" GATE_LAYOUT)) unlink(path.c_str());
+}
+
+/// The links that earlier daemons put their program on: the keys of this map in every layout.
+std::set<int> links_with_earlier(const std::string& pins) {
+    std::set<int> links;
+    for (const auto& path : all_pins(pins)) {
+        if (!path.filename().string().starts_with(GATE_LINKS "_")) continue;
+        const int map = bpf_obj_get(path.c_str());
+        if (map < 0) continue;
+        int link = 0;
+        for (const void* before = nullptr; bpf_map_get_next_key(map, before, &link) == 0; before = &link)
+            links.insert(link);
+        close(map);
+    }
+    return links;
 }
 
 /// Addresses that share their buckets.
@@ -93,12 +112,13 @@ struct Gate::State {
     std::map<IpAddress, std::shared_ptr<Group>> groups;  // of what is managed
     Slots slots{GATE_SLOTS};
     std::optional<Addresses> addresses;
+    std::set<int> before;  // links with an earlier daemon's program
 
     [[nodiscard]] std::vector<std::pair<const char*, bpf_map*>> maps() const {
         return {{"managed", program->maps.managed},
-                {"links", program->maps.links},
+                {GATE_LINKS, program->maps.links},
                 {"counters", program->maps.counters},
-                {"state", program->maps.bss}};
+                {GATE_STATE, program->maps.bss}};
     }
     [[nodiscard]] std::optional<std::uint32_t> slot_of(const IpAddress& ip, std::uint32_t bucket) const {
         const auto found = groups.find(ip);
@@ -132,6 +152,9 @@ Result<std::unique_ptr<Gate>> Gate::load(const std::string& pins) {
     state->pins = pins;
     state->program.reset(gate_bpf::open());
     if (!state->program) return failure(errno, "cannot open the packet gate's program");
+    // Of other layouts too, whose maps are not taken up. What cannot be shut ends with its lease.
+    static_cast<void>(silence(pins));
+    state->before = links_with_earlier(pins);
     if (mkdir(pins.c_str(), 0700) != 0 && errno != EEXIST)
         return failure(errno, fmt::format("cannot make {}; is a BPF file system mounted there?", pins));
     for (const auto& [name, map] : state->maps())
@@ -141,6 +164,7 @@ Result<std::unique_ptr<Gate>> Gate::load(const std::string& pins) {
         return failure(loaded,
                        "cannot load the packet gate, which needs CAP_BPF and takes up its maps in " + pins);
     remove_other_layouts(pins);
+    static_assert(offsetof(gate_bpf::gate_bpf__bss, deadline) == GATE_DEADLINE_AT);
     state->program->bss->deadline = 0;
     std::ranges::fill(state->program->bss->open_slots, 0);
     // An earlier daemon's addresses: its program is there, and so may they be. They stay shut.
@@ -148,19 +172,6 @@ Result<std::unique_ptr<Gate>> Gate::load(const std::string& pins) {
     const gate_service left{.first = GATE_SHUT, .count = 1, .seed = 0, .fields = 0, .answered = 0, .mac = {}};
     state->addresses.emplace(bpf_map__fd(state->program->maps.managed), state->program->bss->cells, left);
     return std::unique_ptr<Gate>(new Gate(std::move(state)));
-}
-
-Result<void> Gate::silence(const std::string& pins) {
-    const std::string path = pin(pins, "state");
-    const int map = bpf_obj_get(path.c_str());
-    if (map < 0) return failure(errno, "cannot open " + path);
-    void* shared = mmap(nullptr, sizeof(gate_bpf::gate_bpf__bss), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
-    const int code = errno;
-    close(map);
-    if (shared == MAP_FAILED) return failure(code, "cannot shut the packet gate by " + path);
-    static_cast<gate_bpf::gate_bpf__bss*>(shared)->deadline = 0;
-    munmap(shared, sizeof(gate_bpf::gate_bpf__bss));
-    return {};
 }
 
 Result<void> Gate::attach(int link, Attach how) {
@@ -175,10 +186,12 @@ Result<void> Gate::attach(int link, Attach how) {
                                    : attach_tc(link, Hook::ingress, program(Direction::ingress, how));
     if (done) done = attach_tc(link, Hook::egress, program(Direction::egress));
     if (done) done = how == Attach::xdp ? detach_tc(link, Hook::ingress) : detach_xdp(link, xdp_program);
+    if (done) state_->before.erase(link);
     return done;
 }
 
 Result<void> Gate::detach(int link) {
+    state_->before.erase(link);
     bpf_map_delete_elem(bpf_map__fd(state_->program->maps.links), &link);
     auto done = detach_xdp(link, xdp_program);
     for (const Hook hook : {Hook::ingress, Hook::egress})
@@ -238,6 +251,10 @@ void Gate::forget(const IpAddress& ip) {
 void Gate::forget_others() {
     for (const gate_address& address : state_->addresses->of_slot(GATE_SHUT))
         state_->addresses->remove(address);
+}
+
+const std::set<int>& Gate::links_before() const {
+    return state_->before;
 }
 
 void Gate::open(const IpAddress& ip, std::uint32_t bucket) {

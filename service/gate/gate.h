@@ -9,6 +9,13 @@
  * takes up the maps of its own layout and no others. */
 #define GATE_LAYOUT "2"
 
+/* The map with the deadline, a __u64 at its beginning. The same in every layout: whoever knows no more of one
+ * can shut it. */
+#define GATE_STATE "state"
+#define GATE_DEADLINE_AT 0
+/* The map of the links with the program, by their index as a __u32: the same in every layout, likewise. */
+#define GATE_LINKS "links"
+
 #define GATE_SLOTS 16384
 
 /* The slot that is never opened: that of addresses which an earlier daemon left. */

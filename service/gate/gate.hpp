@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include "buoy/result.hpp"
 #include "buoy/time.hpp"
 #include "service/gate/bucket.hpp"
+#include "service/gate/silence.hpp"
 
 namespace buoy::gate {
 
@@ -47,10 +49,7 @@ class Gate {
   public:
     /// Loads the program and takes up maps that an earlier daemon of the same layout pinned in `pins`. Shut
     /// for everything. What was managed stays so, and shut, until it is managed anew or forgotten.
-    static Result<std::unique_ptr<Gate>> load(const std::string& pins = "/sys/fs/bpf/buoy");
-    /// Shuts what a daemon of the same layout left, for those who come after it. Error code ENOENT when there
-    /// is nothing; then nothing is open.
-    static Result<void> silence(const std::string& pins = "/sys/fs/bpf/buoy");
+    static Result<std::unique_ptr<Gate>> load(const std::string& pins = pins_directory);
     /// Shuts. Program and maps stay.
     ~Gate();
     Gate(const Gate&) = delete;
@@ -75,6 +74,8 @@ class Gate {
     void forget(const IpAddress& ip);
     /// Forgets what an earlier daemon managed and this one does not.
     void forget_others();
+    /// Links on which an earlier daemon, of whatever layout, put the program and this one did not, by index.
+    [[nodiscard]] const std::set<int>& links_before() const;
 
     /// Whether frames of a managed address's bucket may pass, before the deadline.
     void open(const IpAddress& ip, std::uint32_t bucket = 0);

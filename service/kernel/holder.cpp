@@ -96,10 +96,11 @@ void Holder::on(const Watch& order) {
 
 void Holder::guard() {
     if (gate_ == nullptr) return;
-    std::set<int> wanted;
+    // Where addresses are, be their pool without a place meanwhile, the gate stays.
+    std::set<int> wanted = shared_.links();
+    for (const auto& [slot, open] : open_) wanted.insert(open.address.link);
     for (Watched& pool : pools_) {
-        if (!pool.place) continue;
-        wanted.insert(pool.place->nic.index);
+        if (pool.place) wanted.insert(pool.place->nic.index);
         const Result<void> done = guard(pool);
         if (done) continue;
         // Without the gate nothing may be held: this node has to do without the pool.
@@ -113,6 +114,19 @@ void Holder::guard() {
         if (auto off = gate_->detach(guarded.first); !off) tell_(Noticed{off.error().message});
         return true;
     });
+    if (!gate_->links_before().empty()) clear_links_before();
+}
+
+void Holder::clear_links_before() {
+    // What an earlier daemon left where its pool no longer has its place is not seen as stray.
+    const auto there = net::addresses(netlink_, AF_UNSPEC);
+    if (!there) return tell_(Noticed{there.error().message});
+    for (const int link : std::set(gate_->links_before())) {
+        const bool carries = std::ranges::any_of(
+            *there, [&](const net::Address& a) { return a.link == link && ours_.contains(a.ip); });
+        if (carries) continue;
+        if (auto off = gate_->detach(link); !off) tell_(Noticed{off.error().message});
+    }
 }
 
 Result<void> Holder::guard(const Watched& pool) {
@@ -124,7 +138,7 @@ Result<void> Holder::guard(const Watched& pool) {
         for (const IpAddress& ip : pool.plan->addresses)
             if (done) done = gate_->manage(ip);
     }
-    if (!done) return done;
+    if (!done || !pool.place) return done;
     const net::Link& nic = pool.place->nic;
     Guarded wanted{nic.mac, pool.plan->attach};
     // A link has one hook, and one pool that asks for it is enough.
@@ -381,6 +395,9 @@ void Holder::heard(const nlmsghdr& message) {
         return;
     }
     if (message.nlmsg_type != RTM_NEWLINK && message.nlmsg_type != RTM_DELLINK) return;
+    const auto& link = *static_cast<const ifinfomsg*>(NLMSG_DATA(&message));
+    // Another family's word is of a bridge's port. With a link everything on it is gone.
+    if (message.nlmsg_type == RTM_DELLINK && link.ifi_family == AF_UNSPEC) guarded_.erase(link.ifi_index);
     for (Watched& pool : pools_) look_at(pool);
     guard();
 }

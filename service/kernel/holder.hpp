@@ -71,7 +71,9 @@ class Holder {
     void look_at(Watched& watched);
     /// Puts the gate on the links of pools and nowhere else, and has it manage their addresses and no others.
     void guard();
-    /// The same for one pool, with its shared addresses if it has such.
+    /// Takes the gate of an earlier daemon off links that have none of the pools' addresses.
+    void clear_links_before();
+    /// The same as guard() for one pool, with its shared addresses if it has such.
     Result<void> guard(const Watched& pool);
     /// What is announced of a slot.
     [[nodiscard]] std::optional<Announcements::Held> held(SlotId slot);

@@ -113,6 +113,13 @@ Plan SharedAddresses::announces(const SlotId& slot) const {
     return found == open_.end() || slot.index != 0 ? nullptr : found->second;
 }
 
+std::set<int> SharedAddresses::links() const {
+    std::set<int> links;
+    for (const auto& [name, standing] : standing_)
+        for (const net::Address& address : standing.addresses) links.insert(address.link);
+    return links;
+}
+
 bool SharedAddresses::has(const IpAddress& ip) const {
     return std::ranges::any_of(standing_, [&](const auto& pool) {
         return std::ranges::binary_search(pool.second.plan->addresses, ip);

@@ -45,6 +45,8 @@ class SharedAddresses {
     /// The pool of an open bucket that announces its pool: one is enough, and it is the first.
     [[nodiscard]] Plan announces(const SlotId& slot) const;
 
+    /// Those with shared addresses, by index.
+    [[nodiscard]] std::set<int> links() const;
     /// Whether the address is one of a pool that stands.
     [[nodiscard]] bool has(const IpAddress& ip) const;
     /// Word of a removal: puts it back if it was one of these. Whether it was.

@@ -18,6 +18,8 @@ from lab.waiting import wait_until
 from pooling import StandingPoolTest
 
 AGENT_FILE = "/usr/lib/ocf/resource.d/buoy/pool"
+# The gate's, with its deadline (service/gate/gate.h).
+STATE = "/sys/fs/bpf/buoy/state_*"
 ADDRESSES = "10.77.0.80 2001:db8:77::80"
 BUCKETS = 256
 RATE = 2000
@@ -216,13 +218,19 @@ class Shared(BucketTest):
         wait_until("them to be back", lambda: self.pool.held_by_kernel("n2") == self.pool.addresses)
 
 
-    def test_stopped_while_the_daemon_is_dead_its_addresses_go(self) -> None:
+    def test_stopped_while_the_daemon_is_dead_it_is_silent_at_once(self) -> None:
         values = ["OCF_ROOT=/usr/lib/ocf", "OCF_RESOURCE_INSTANCE=lb", f"OCF_RESKEY_addresses={ADDRESSES}"]
-        stop = f"kill -9 $(pidof -s buoyd); {AGENT_FILE} stop && ip -o address show dev eth0"
-        shown = self.cluster.run("n2", ["env", *values, f"OCF_RESKEY_buckets={BUCKETS}", "sh", "-c", stop]).stdout
-        self.assertIn(" 10.77.0.2/24 ", shown)
+        # The agent cannot start another daemon, which would shut the gate as well.
+        stop = f"mount --bind /dev/null /usr/sbin/buoyd; {AGENT_FILE} stop"
+        look = f"bpftool -j map dump pinned {STATE}; ip -o address show dev eth0"
+        script = f"set -e; kill -9 $(pidof -s buoyd); unshare -m sh -c '{stop}' >&2; {look}"
+        node = self.cluster.node("n2")
+        shown = node.run(["env", *values, f"OCF_RESKEY_buckets={BUCKETS}", "sh", "-c", script]).stdout
+        state, _, addresses = shown.partition("\n")
+        self.assertIn('"deadline":0}', state.replace(" ", ""))
+        self.assertIn(" 10.77.0.2/24 ", addresses)
         for address in self.pool.addresses:
-            self.assertNotIn(f" {address}/", shown)
+            self.assertNotIn(f" {address}/", addresses)
         self.settled()
 
     def test_another_number_of_buckets_is_refused_with_both_values(self) -> None:
@@ -247,6 +255,22 @@ class Planned(BucketTest):
             moved = [slot for slot, owner in held.owners.items() if owner != after.owners[slot]]
             self.assertIn(len(moved), (85, 86), "more moved than balance needs")
             self.assert_back(knock)
+
+    def test_standby_of_a_node_whose_daemon_is_dead_leaves_nothing(self) -> None:
+        with self.begun() as knock:
+            # Pacemaker would start another daemon before it stops anything.
+            self.cluster.pcs("resource", "unmanage", "lb")
+            self.addCleanup(self.cluster.pcs, "resource", "manage", "lb")
+            self.signal_daemon("n2", signal.SIGKILL)
+            self.cluster.pcs("node", "standby", "n2")
+            self.cluster.pcs("resource", "manage", "lb")
+            self.assert_taken_over(knock, "n2")
+            gate = ["sh", "-c", "tc filter show dev eth0 ingress; tc filter show dev eth0 egress"]
+            wait_until("the gate to go", lambda: self.cluster.run("n2", gate).stdout == "")
+            self.assertEqual([], self.pool.held_by_kernel("n2"))
+            self.cluster.pcs("node", "unstandby", "n2")
+            self.assert_back(knock)
+            self.assertIn("gate_egress", self.cluster.run("n2", gate).stdout)
 
     def test_rolling_restart_of_all_daemons(self) -> None:
         with self.begun() as knock:

@@ -137,13 +137,39 @@ TEST_F(gate_program, can_be_silenced_by_those_who_come_after_the_daemon) {
     open();
     lease(600s);
     ASSERT_TRUE(passes(ipv4(other, ours), tc_in));
-    ASSERT_TRUE(Gate::silence("/mnt/buoy"));
+    ASSERT_TRUE(silence("/mnt/buoy"));
     EXPECT_FALSE(passes(ipv4(other, ours), tc_in));
     EXPECT_TRUE(passes(ipv4(ours, other), tc_in)) << "what is nobody's is not touched";
     gate_->unpin();
-    const auto nothing = Gate::silence("/mnt/buoy");
-    ASSERT_FALSE(nothing);
-    EXPECT_EQ(nothing.error().code, ENOENT);
+    EXPECT_TRUE(silence("/mnt/buoy")) << "nothing is open where there is nothing";
+}
+
+TEST_F(gate_program, what_cannot_be_silenced_is_named) {
+    const int hash = bpf_map_create(BPF_MAP_TYPE_HASH, "state", 4, 8, 1, nullptr);
+    ASSERT_GE(hash, 0);
+    ASSERT_EQ(bpf_obj_pin(hash, "/mnt/buoy/state_x"), 0);
+    open();
+    lease(600s);
+    const auto refused = silence("/mnt/buoy");
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("/mnt/buoy/state_x"), std::string::npos) << refused.error().message;
+    EXPECT_FALSE(passes(ipv4(other, ours), tc_in)) << "the rest is shut all the same";
+    close(hash);
+    load();
+    EXPECT_NE(access("/mnt/buoy/state_x", F_OK), 0);
+}
+
+TEST_F(gate_program, next_daemon_shuts_what_is_of_another_layout) {
+    // As if the daemon before had had another one.
+    open();
+    lease(600s);
+    auto earlier = std::move(gate_);
+    ASSERT_EQ(rename("/mnt/buoy/state_" GATE_LAYOUT, "/mnt/buoy/state_0"), 0);
+    load();
+    std::swap(gate_, earlier);
+    EXPECT_FALSE(passes(ipv4(other, ours), tc_in));
+    std::swap(gate_, earlier);
+    static_cast<void>(earlier.release());
 }
 
 TEST_F(gate_program, maps_of_another_layout_are_not_taken_up_and_do_not_stay) {

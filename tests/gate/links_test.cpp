@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "service/gate/gate.h"
 #include "tests/gate/cases.hpp"
 #include "tests/gate/program.hpp"
 #include "wire/arp.hpp"
@@ -216,6 +217,24 @@ TEST_F(gate_links, later_gate_takes_the_place_of_the_earlier_one) {
     ASSERT_EQ(bpf_xdp_query_id(link_, 0, &id), 0);
     EXPECT_EQ(id, 0U);
     EXPECT_EQ(said_by("tc filter show dev g0 egress"), "");
+}
+
+TEST_F(gate_links, next_daemon_knows_the_links_of_the_one_before) {
+    ASSERT_TRUE(gate_->attach(link_));
+    static_cast<void>(gate_.release());
+    // As if that one had had another layout.
+    ASSERT_EQ(rename("/mnt/buoy/links_" GATE_LAYOUT, "/mnt/buoy/links_0"), 0);
+    load();
+    EXPECT_EQ(gate_->links_before(), std::set{link_}) << "the other one is attached to anew";
+}
+
+TEST_F(gate_links, links_of_the_daemon_before_are_known_until_they_are_taken_over_or_cleared) {
+    ASSERT_TRUE(gate_->attach(link_));
+    static_cast<void>(gate_.release());
+    load();
+    EXPECT_EQ(gate_->links_before(), std::set{link_}) << "the other one is attached to anew";
+    ASSERT_TRUE(gate_->detach(link_));
+    EXPECT_EQ(gate_->links_before(), std::set<int>{});
 }
 
 TEST_F(gate_links, stack_takes_what_comes_for_the_services_mac) {

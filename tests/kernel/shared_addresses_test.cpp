@@ -139,6 +139,9 @@ class shared_addresses : public testing::Test {
             return a.ip == plan().addresses[0] || a.ip == plan().addresses[1];
         }));
     }
+    static bool has_gate(const std::string& link) {
+        return std::system(("tc filter show dev " + link + " egress | grep -q gate_egress").c_str()) == 0;
+    }
     static std::string file(const char* path) {
         std::ifstream in(path);
         return {std::istreambuf_iterator<char>(in), {}};
@@ -184,6 +187,44 @@ TEST_F(shared_addresses, removed_behind_its_back_are_put_back) {
     shell("ip address delete 10.9.1.1/16 dev buoy0");
     EXPECT_NE(wait<Noticed>().text.find("10.9.1.1 was removed behind our back and has been put back"),
               std::string::npos);
+    EXPECT_EQ(there(), 2U);
+}
+
+TEST_F(shared_addresses, have_the_gate_while_they_are_on_a_nic_that_the_pool_cannot_find) {
+    watch(plan());
+    shell("ip link set buoy0 down && "
+          "ip link set buoy0 name buoy2 && ip link set buoy2 up");
+    EXPECT_FALSE(wait<Carrier>().carrier);
+    settle();
+    EXPECT_TRUE(has_gate("buoy2"));
+    thread_->post(Watch{});
+    settle();
+    EXPECT_EQ(there(), 0U);
+    EXPECT_FALSE(has_gate("buoy2")) << "with the addresses it goes";
+    shell("ip link set buoy2 down && ip link set buoy2 name buoy0");
+}
+
+TEST_F(shared_addresses, of_a_pool_that_was_stopped_without_its_daemon_leave_no_gate_to_the_next) {
+    watch(plan());
+    thread_.reset();
+    static_cast<void>(gate_.release());
+    gate_ = std::move(*gate::Gate::load("/mnt/buoy"));
+    start(gate_.get());
+    thread_->post(Watch{});
+    settle();
+    EXPECT_FALSE(has_gate("buoy0"));
+}
+
+TEST_F(shared_addresses, that_were_left_behind_keep_the_gate_although_their_pool_has_no_place) {
+    watch(plan());
+    thread_.reset();
+    static_cast<void>(gate_.release());
+    gate_ = std::move(*gate::Gate::load("/mnt/buoy"));
+    start(gate_.get());
+    PoolPlan elsewhere = plan();
+    elsewhere.nic = "buoy9";
+    watch(elsewhere);
+    EXPECT_TRUE(has_gate("buoy0"));
     EXPECT_EQ(there(), 2U);
 }
 
