@@ -44,7 +44,8 @@ Addresses::Addresses(int map, gate_cell* cells, const gate_service& left)
 int Addresses::set(const gate_address& address, const gate_service& service) {
     const std::uint32_t cell = cell_of(address);
     const auto before = by_cell_[cell].find(address);
-    if (before != by_cell_[cell].end() && std::memcmp(&before->second, &service, sizeof service) == 0) return 0;
+    if (before != by_cell_[cell].end() && std::memcmp(&before->second, &service, sizeof service) == 0)
+        return 0;
     if (bpf_map_update_elem(map_, &address, &service, BPF_ANY) != 0) return errno;
     by_cell_[cell].insert_or_assign(address, service);
     show(cell);

@@ -112,6 +112,7 @@ struct Gate::State {
     std::map<IpAddress, std::shared_ptr<Group>> groups;  // of what is managed
     Slots slots{GATE_SLOTS};
     std::optional<Addresses> addresses;
+    std::optional<CounterTable> counters;
     std::set<int> before;  // links with an earlier daemon's program
 
     [[nodiscard]] std::vector<std::pair<const char*, bpf_map*>> maps() const {
@@ -131,11 +132,10 @@ struct Gate::State {
         word = open ? word | bit : word & ~bit;
     }
     /// Shut, and nothing counted.
-    void clear(const Group& group) const {
-        const std::vector<gate_counters> none(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+    void clear(const Group& group) {
         for (std::uint32_t slot = group.first; slot < group.first + group.division.buckets; ++slot) {
             set(slot, false);
-            bpf_map_update_elem(bpf_map__fd(program->maps.counters), &slot, none.data(), BPF_ANY);
+            counters->clear(slot);
         }
     }
 };
@@ -164,6 +164,7 @@ Result<std::unique_ptr<Gate>> Gate::load(const std::string& pins) {
         return failure(loaded,
                        "cannot load the packet gate, which needs CAP_BPF and takes up its maps in " + pins);
     remove_other_layouts(pins);
+    state->counters.emplace(bpf_map__fd(state->program->maps.counters));
     static_assert(offsetof(gate_bpf::gate_bpf__bss, deadline) == GATE_DEADLINE_AT);
     state->program->bss->deadline = 0;
     std::ranges::fill(state->program->bss->open_slots, 0);
@@ -277,18 +278,17 @@ int Gate::program(Direction direction, Attach how) const {
 }
 
 Counters Gate::counters(const IpAddress& ip, std::uint32_t bucket) const {
-    Counters sum;
     const auto slot = state_->slot_of(ip, bucket);
-    if (!slot) return sum;
-    std::vector<gate_counters> per_cpu(static_cast<std::size_t>(libbpf_num_possible_cpus()));
-    if (bpf_map_lookup_elem(bpf_map__fd(state_->program->maps.counters), &*slot, per_cpu.data()) != 0)
-        return sum;
-    for (const gate_counters& c : per_cpu) {
-        sum.packets += c.packets;
-        sum.bytes += c.bytes;
-        sum.dropped += c.dropped;
-    }
-    return sum;
+    return state_->counters->read({&slot, 1}).front();
+}
+
+std::vector<Counters> Gate::counters(std::span<const IpAddress> addresses, std::uint32_t buckets) const {
+    std::vector<std::optional<std::uint32_t>> slots;
+    slots.reserve(addresses.size() * buckets);
+    for (const IpAddress& ip : addresses)
+        for (std::uint32_t bucket = 0; bucket < buckets; ++bucket)
+            slots.push_back(state_->slot_of(ip, bucket));
+    return state_->counters->read(slots);
 }
 
 }  // namespace buoy::gate

@@ -7,23 +7,17 @@
 #include <set>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "buoy/ip.hpp"
 #include "buoy/mac.hpp"
 #include "buoy/result.hpp"
 #include "buoy/time.hpp"
 #include "service/gate/bucket.hpp"
+#include "service/gate/counters.hpp"
 #include "service/gate/silence.hpp"
 
 namespace buoy::gate {
-
-/// What went through the gate for one slot, and what did not.
-struct Counters {
-    std::uint64_t packets = 0;  ///< passed, both directions
-    std::uint64_t bytes = 0;    ///< of these
-    std::uint64_t dropped = 0;  ///< packets
-    bool operator==(const Counters&) const = default;
-};
 
 /// An address whose traffic goes through the gate.
 struct Service {
@@ -83,6 +77,10 @@ class Gate {
     void set_deadline(TimePoint deadline);
     /// Of a bucket, over all addresses that share it.
     [[nodiscard]] Counters counters(const IpAddress& ip, std::uint32_t bucket = 0) const;
+    /// The same of every bucket, 0 to `buckets` - 1, of each of these, in a few calls to the kernel. Nothing
+    /// was counted for what is not managed.
+    [[nodiscard]] std::vector<Counters> counters(std::span<const IpAddress> addresses,
+                                                 std::uint32_t buckets) const;
 
     enum class Direction : std::uint8_t { ingress, egress };
     /// The program's descriptor, for tests and benches (BPF_PROG_TEST_RUN, bpf(2)).

@@ -345,13 +345,10 @@ void Holder::on(const Count& order) {
     Counted counted{order.number, now_, {}};
     for (const Watched& pool : pools_) {
         if (gate_ == nullptr) break;
-        std::vector<gate::Counters>& slots = counted.pools[pool.plan->name];
         const std::vector<IpAddress>& addresses = pool.plan->addresses;
-        if (!pool.plan->buckets)
-            for (const IpAddress& ip : addresses) slots.push_back(gate_->counters(ip));
-        else
-            for (std::uint32_t i = 0; i < pool.plan->buckets->division.buckets; ++i)
-                slots.push_back(gate_->counters(addresses.front(), i));
+        counted.pools[pool.plan->name] =
+            pool.plan->buckets ? gate_->counters({addresses.data(), 1}, pool.plan->buckets->division.buckets)
+                               : gate_->counters(addresses, 1);
     }
     tell_(std::move(counted));
 }

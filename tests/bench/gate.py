@@ -46,6 +46,10 @@ def outcome_of(found: dict[str, list[float]]) -> Outcome:
                 basis = f"{len(samples)} times 1000000 runs"
                 outcome.targets.append(Target(f"{what}, {how}, median", median(samples), DROP_NS, "ns", basis))
     outcome.series.append(Series("gate", "an empty program, tc, by test-run", BUOY, "ns", found["tc nothing"]))
+    for figure in ("count at once", "count one by one"):
+        samples_us = [sample / 1000 for sample in found[figure]]
+        what = f"read the counters of 4096 buckets, {figure.removeprefix('count ')}"
+        outcome.series.append(Series("gate", what, BUOY, "us", samples_us))
     for verdict in ("drop", "pass"):
         for owned in OWNED:
             what = f"per packet added, {verdict}, {owned} of {2 * owned} buckets ours"

@@ -49,7 +49,7 @@ constexpr std::uint32_t test_runs = 1'000'000;
 constexpr std::uint32_t frames = 200'000;
 constexpr std::uint32_t few_frames = 64;
 // The bounds of xt_cluster, and of what a rule per bucket is compared at.
-constexpr std::uint32_t few = 8, many = 256, xt_most = 32;
+constexpr std::uint32_t few = 8, many = 256, xt_most = 32, most = 4096;
 
 [[noreturn]] void stop(const std::string& why) {
     fmt::print(stderr, "gate_bench: {}\n", why);
@@ -185,6 +185,23 @@ class Bench {
         need(gate_->detach(loopback));
     }
 
+    /// Reading the counters of all of the most buckets that a pool may have: at once, and one by one.
+    void by_reading() {
+        const IpAddress ip = service;
+        const Service of_it{ip, group};
+        need(gate_->divide({&of_it, 1}, {most, Hash::source_port, seed_}));
+        for (std::size_t round = 0; round < rounds_; ++round) {
+            auto before = now();
+            static_cast<void>(gate_->counters({&ip, 1}, most));
+            note("count at once", static_cast<double>((now() - before).count()));
+            before = now();
+            for (std::uint32_t bucket = 0; bucket < most; ++bucket)
+                static_cast<void>(gate_->counters(ip, bucket));
+            note("count one by one", static_cast<double>((now() - before).count()));
+        }
+        gate_->forget(ip);
+    }
+
     /// What filters add to a frame: to one that passes, over an unfiltered link; to one that is dropped, over
     /// a link that drops everything at its door. Half of the buckets are ours.
     void by_packet(std::uint32_t owned) {
@@ -318,6 +335,7 @@ int main(int argc, char** argv) {
     const int rounds = argc == 2 ? std::atoi(argv[1]) : 0;
     if (rounds < 1) stop("usage: gate_bench ROUNDS");
     Bench bench(static_cast<std::size_t>(rounds));
+    bench.by_reading();
     bench.by_test_run();
     for (const std::uint32_t owned : {few, many}) bench.by_packet(owned);
     fmt::print("{}\n", bench.results().dump());

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Which bucket a packet belongs to, protocol by protocol, and what becomes of it.
 #include <fmt/format.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include <cmath>
 #include <random>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "tests/gate/cases.hpp"
@@ -50,6 +55,45 @@ TEST_F(gate_buckets, packet_passes_where_its_bucket_is_open_and_the_lease_lasts)
                 EXPECT_FALSE(passes(c.frame, way)) << "all but ours";
             }
     }
+}
+
+/// Refuses one command of bpf(2) to this thread for good, as kernels do that do not know it.
+void refuse(std::uint32_t command) {
+    sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_bpf, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, command, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog program{std::size(code), code};
+    ASSERT_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+TEST_F(gate_buckets, counters_of_all_are_those_of_each_however_the_kernel_gives_them) {
+    // More than one answer of the kernel's holds.
+    constexpr std::uint32_t many = 16000;
+    divide({many, Hash::tuple, seed});
+    lease(600s);
+    const std::vector<IpAddress> addresses{ip4, Ipv4{{1, 2, 3, 4}}};
+    const auto count = [&] { return gate_->counters(addresses, many); };
+    for (std::uint16_t port = 1; port < 3000; ++port)
+        passes(ipv4_frame(ipv4_packet(client4, ip4, 17, ports(port, 80))), tc_in);
+    const auto all = count();
+    ASSERT_EQ(all.size(), 2 * many);
+    std::uint64_t dropped = 0;
+    for (std::uint32_t bucket = 0; bucket < many; ++bucket) {
+        dropped += all[bucket].dropped;
+        EXPECT_EQ(all[bucket], gate_->counters(ip4, bucket)) << bucket;
+        EXPECT_EQ(all[many + bucket], Counters{}) << "is not managed";
+    }
+    EXPECT_EQ(dropped, 2999U);
+    std::thread([&] {
+        refuse(BPF_MAP_LOOKUP_BATCH);
+        EXPECT_EQ(count(), all);
+    }).join();
+    EXPECT_EQ(count(), all) << "it does not ask in vain again";
 }
 
 TEST_F(gate_buckets, one_bucket_needs_nothing_but_an_address) {

@@ -152,7 +152,8 @@ TEST_F(gate_program, what_cannot_be_silenced_is_named) {
     lease(600s);
     const auto refused = silence("/mnt/buoy");
     ASSERT_FALSE(refused);
-    EXPECT_NE(refused.error().message.find("/mnt/buoy/state_x"), std::string::npos) << refused.error().message;
+    EXPECT_NE(refused.error().message.find("/mnt/buoy/state_x"), std::string::npos)
+        << refused.error().message;
     EXPECT_FALSE(passes(ipv4(other, ours), tc_in)) << "the rest is shut all the same";
     close(hash);
     load();

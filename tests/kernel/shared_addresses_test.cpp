@@ -192,8 +192,9 @@ TEST_F(shared_addresses, removed_behind_its_back_are_put_back) {
 
 TEST_F(shared_addresses, have_the_gate_while_they_are_on_a_nic_that_the_pool_cannot_find) {
     watch(plan());
-    shell("ip link set buoy0 down && "
-          "ip link set buoy0 name buoy2 && ip link set buoy2 up");
+    shell(
+        "ip link set buoy0 down && "
+        "ip link set buoy0 name buoy2 && ip link set buoy2 up");
     EXPECT_FALSE(wait<Carrier>().carrier);
     settle();
     EXPECT_TRUE(has_gate("buoy2"));
