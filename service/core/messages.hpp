@@ -82,6 +82,9 @@ struct Beat {
     TimePoint created;
     FixedList<Echo, max_nodes> echoes;
     FixedList<NodeId, max_nodes> condemned;
+    /// Those of them whose beats come in again. They are not echoed before their Rejoin, and could not tell
+    /// otherwise that they are heard.
+    FixedList<NodeId, max_nodes> heard{};
     bool operator==(const Beat&) const = default;
 };
 

@@ -100,6 +100,8 @@ void Ownership::on(const BeatReceived& event) {
         return refuse(Refusal::stranger);
     }
     if (peers_.is_old(from, beat)) return refuse(Refusal::old);
+    // Who stays out until it is heard is told at once.
+    if (peers_.is_heard_again(now_, standing(), from)) beat_now_ = true;
     const Peers::News news = peers_.receive(now_, agreed_, standing(), from, beat);
     if (news == Peers::News::none) return;
     const bool was_live = deadline_ > now_;
@@ -191,11 +193,13 @@ void Ownership::react() {
             beat_now_ = true;
             dirty_ = true;
         }
-        if (!out_ && peers_.condemned_ourselves(agreed_, self, joined_ ? joined_at_ : Tag{})) {
+        if (!out_ && !membership_holds() &&
+            peers_.condemned_ourselves(agreed_, self, joined_ ? joined_at_ : Tag{})) {
             leave();
             // Who was cut off or stood still condemned the others as they did it. That would be in vain.
             if (phase_ == Phase::primary && peers_.condemns_alone()) blank();
         }
+        if (hears_nobody() && !out_) leave();
         if (self.primary) {
             peers_.update_barrier(now_, agreed_, self, barrier_);
             if (muted_ && joined_ && (barrier_.passed(entry_of(joined_at_)) || fault(Fault::mute_wait)))
@@ -230,7 +234,7 @@ void Ownership::send_beat() {
         beat.tag = agreed_.tag;
         beat.hash = hash_;
     }
-    if (has_state_) peers_.write(agreed_, self, speaks && !muted_, beat);
+    if (has_state_) peers_.write(now_, agreed_, self, speaks && !muted_, beat);
     emit(std::move(effect));
 }
 

@@ -160,6 +160,9 @@ class Ownership {
     void close(std::vector<SlotId> slots);
     void leave();
     void blank();
+    [[nodiscard]] bool by_membership() const;
+    [[nodiscard]] bool hears_nobody();
+    [[nodiscard]] bool may_rejoin() const;
     void renew();
     [[nodiscard]] TimePoint vouched() const;
     [[nodiscard]] bool few_voters() const;
@@ -231,6 +234,8 @@ class Ownership {
     Order order_;
     Tag no_leases_since_;  // the electorate of which every voter was seen not to take silence for proof any
                            // more
+    TimePoint installed_at_;
+    TimePoint deaf_since_ = TimePoint::max();
     TimePoint hold_until_;
     Duration longest_lease_{};  // see Status
     bool out_ = true;

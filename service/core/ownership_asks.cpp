@@ -68,6 +68,11 @@ void Ownership::ask_for_self() {
         if (voter && voters_settled) order(Leave{settings_.self, agreed_.voters_changed});
         return;
     }
+    if (!may_rejoin()) {
+        // What was ours is for the others, who may hear us, and then condemn nobody.
+        if (voter && hears_nobody() && !has(agreed_.lost(), self_index(agreed_))) order(Lost{settings_.self});
+        return;
+    }
     if (!voter && !voters_settled) return;
     Rejoin rejoin{settings_.self, outing_, agreed_.voters_changed, {}};
     for (const LocalPool& p : pools_)

@@ -271,6 +271,7 @@ void Ownership::commit_install() {
     std::swap(agreed_, next_);
     hash_ = agreed_.hash();
     has_state_ = true;
+    installed_at_ = now_;
     phase_ = Phase::primary;
     barrier_.reset();
     if (!next_same_) {

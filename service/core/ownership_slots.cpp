@@ -103,6 +103,31 @@ void Ownership::blank() {
     no_leases_since_ = {};
 }
 
+// Whether the two of a two-node cluster go by their membership, and need no beats to hold what they have.
+bool Ownership::by_membership() const {
+    return exchange_.last_quorum().two_node && !agreed_.leases_count &&
+           std::popcount(agreed_.electorate()) <= 2;
+}
+
+// Whether too few voters are heard for a lease. Seen twice, for a node that stood still has yet to read what came.
+bool Ownership::hears_nobody() {
+    const Peers::Self self = standing();
+    const bool deaf = self.primary && self.index != no_index && !by_membership() &&
+                      peers_.deaf(now_, agreed_, self, installed_at_);
+    if (!deaf)
+        deaf_since_ = TimePoint::max();
+    else if (deaf_since_ == TimePoint::max())
+        deaf_since_ = now_;
+    return deaf && now_ - deaf_since_ >= 2 * settings_.beat;
+}
+
+// Whether beats go to and fro between us and a majority: without them a Rejoin would give us slots that we get no
+// lease for.
+bool Ownership::may_rejoin() const {
+    return agreed_.electorate() == 0 || by_membership() ||
+           peers_.in_touch(now_, agreed_, standing()) >= agreed_.majority();
+}
+
 void Ownership::set_deadline(TimePoint deadline) {
     if (deadline_ == deadline) return;
     if (deadline_ <= now_ && deadline > now_) dirty_ = true;

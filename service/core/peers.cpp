@@ -100,8 +100,10 @@ Peers::News Peers::receive(TimePoint now, const AgreedState& agreed, const Self&
     NodeMask condemns = 0;
     for (const NodeId node : beat.condemned)
         if (const NodeIndex i = agreed.find(node); i != no_index) condemns |= bit(i);
+    const bool hears_us = self.index != no_index &&
+                          std::ranges::find(beat.heard, agreed.voters[self.index].id) != beat.heard.end();
     const bool changed = !p.heard_of || p.tag != beat.tag || p.condemns != condemns ||
-                         p.incarnation != beat.incarnation || p.hash != beat.hash;
+                         p.incarnation != beat.incarnation || p.hash != beat.hash || p.hears_us != hears_us;
     if (p.incarnation != beat.incarnation) p.echoable = false;
     p.heard_of = true;
     p.incarnation = beat.incarnation;
@@ -109,6 +111,7 @@ Peers::News Peers::receive(TimePoint now, const AgreedState& agreed, const Self&
     p.tag = beat.tag;
     p.hash = beat.hash;
     p.condemns = condemns;
+    p.hears_us = hears_us;
     const bool same_ring = beat.tag.ring == self.tag.ring;
     const bool count = (same_ring || fault(Fault::echo_ring)) &&
                        (self.primary || fault(Fault::echo_primary)) &&
@@ -130,6 +133,30 @@ Peers::News Peers::receive(TimePoint now, const AgreedState& agreed, const Self&
         vouched = true;
     }
     return changed ? News::reports : vouched ? News::lease : News::none;
+}
+
+bool Peers::is_heard_again(TimePoint now, const Self& self, NodeIndex from) const {
+    return has(mine_, from) && now - peers_[from].last_beat > self.margin;
+}
+
+int Peers::in_touch(TimePoint now, const AgreedState& agreed, const Self& self) const {
+    int count = self.index != no_index;
+    for (NodeIndex i = 0; i < max_nodes; ++i) {
+        const Peer& p = peers_[i];
+        if (agreed.voters[i].id.value == 0 || i == self.index || !p.heard_of) continue;
+        const bool deaf_to_us = self.index != no_index && has(p.condemns, self.index) && !p.hears_us;
+        count += now - p.last_beat <= self.margin && !deaf_to_us;
+    }
+    return count;
+}
+
+bool Peers::deaf(TimePoint now, const AgreedState& agreed, const Self& self, TimePoint since) const {
+    int count = self.index != no_index;
+    for (NodeIndex i = 0; i < max_nodes; ++i) {
+        if (agreed.voters[i].id.value == 0 || i == self.index) continue;
+        count += now - std::max(since, peers_[i].last_beat) <= self.margin;
+    }
+    return count < agreed.majority();
 }
 
 bool Peers::condemn_silent(TimePoint now, const AgreedState& agreed, const Self& self) {
@@ -251,13 +278,17 @@ void Peers::update_barrier(TimePoint now, const AgreedState& agreed, const Self&
     barrier.update(now, self.margin, entries[count - 1], entries[count / 2]);
 }
 
-void Peers::write(const AgreedState& agreed, const Self& self, bool echo, Beat& beat) const {
+void Peers::write(TimePoint now, const AgreedState& agreed, const Self& self, bool echo, Beat& beat) const {
     for (NodeIndex j = 0; j < max_nodes; ++j) {
         if (agreed.voters[j].id.value == 0 || j == self.index) continue;
-        if (has(mine_, j))
+        if (has(mine_, j)) {
             beat.condemned.push_back(agreed.voters[j].id);
-        else if (echo && peers_[j].echoable)
+            if (peers_[j].heard_of && now - peers_[j].last_beat <= self.margin)
+                beat.heard.push_back(agreed.voters[j].id);
+        } else if (echo && peers_[j].echoable)
+{
             beat.echoes.push_back({agreed.voters[j].id, peers_[j].incarnation, peers_[j].echo});
+        }
     }
 }
 

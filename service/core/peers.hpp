@@ -69,6 +69,15 @@ class Peers {
                  const Beat& beat);
     /// Whether the beat is older than one that came already.
     [[nodiscard]] bool is_old(NodeIndex from, const Beat& beat) const;
+    /// Whether this is the first beat for LM of somebody whom we condemn.
+    [[nodiscard]] bool is_heard_again(TimePoint now, const Self& self, NodeIndex from) const;
+    /// Voters, we included, whose beats have come within LM; those who condemn us and say that ours do not come
+    /// through to them are left out.
+    [[nodiscard]] int in_touch(TimePoint now, const AgreedState& agreed, const Self& self) const;
+    /// Whether fewer than a majority of the voters, we included, have been heard for LM, counted from `since`
+    /// at the earliest.
+    [[nodiscard]] bool deaf(TimePoint now, const AgreedState& agreed, const Self& self,
+                            TimePoint since) const;
     /// Condemns who has not been heard for LM. True when somebody was.
     bool condemn_silent(TimePoint now, const AgreedState& agreed, const Self& self);
     /// When the next voter will have been silent for too long; the greatest time where none is waited for.
@@ -92,7 +101,7 @@ class Peers {
     [[nodiscard]] std::int64_t reported_by_all(const AgreedState& agreed, const Self& self,
                                                NodeMask among) const;
     /// What our beat says of the others.
-    void write(const AgreedState& agreed, const Self& self, bool echo, Beat& beat) const;
+    void write(TimePoint now, const AgreedState& agreed, const Self& self, bool echo, Beat& beat) const;
     /// Whether our state is the one that differs from that of most others with the same tag.
     [[nodiscard]] bool diverged(const AgreedState& agreed, const Self& self, std::uint64_t hash) const;
 
@@ -105,6 +114,7 @@ class Peers {
         bool heard_of = false;
         bool echoable = false;
         bool has_vouched = false;
+        bool hears_us = false;  // while it condemns us
         Incarnation incarnation;
         TimePoint created;  // its newest beat, in its time
         Tag tag;            // that it reported

@@ -96,7 +96,7 @@ BUOY_FIELDS(core::Echo, "echo", BUOY_F(core::Echo, node), BUOY_F(core::Echo, inc
             BUOY_F(core::Echo, created));
 BUOY_FIELDS(core::Beat, "beat", BUOY_F(core::Beat, sender), BUOY_F(core::Beat, incarnation),
             BUOY_F(core::Beat, tag), BUOY_F(core::Beat, hash), BUOY_F(core::Beat, created),
-            BUOY_F(core::Beat, echoes), BUOY_F(core::Beat, condemned));
+            BUOY_F(core::Beat, echoes), BUOY_F(core::Beat, condemned), BUOY_F(core::Beat, heard));
 
 BUOY_FIELDS(core::TimerFired, "timer", );
 BUOY_FIELDS(core::Started, "started", BUOY_F(core::Started, self), BUOY_F(core::Started, incarnation),

@@ -415,6 +415,7 @@ void write(const core::Beat& from, proto::Beat& to) {
         m->set_created(e.created.time_since_epoch().count());
     }
     for (const NodeId node : from.condemned) to.add_condemned(node.value);
+    for (const NodeId node : from.heard) to.add_heard(node.value);
 }
 bool read(const proto::Beat& from, core::Beat& to) {
     to.sender = {from.sender()};
@@ -423,11 +424,13 @@ bool read(const proto::Beat& from, core::Beat& to) {
     to.hash = from.hash();
     to.created = TimePoint(Duration(from.created()));
     if (static_cast<std::size_t>(from.echoes_size()) > core::max_nodes ||
-        static_cast<std::size_t>(from.condemned_size()) > core::max_nodes)
+        static_cast<std::size_t>(from.condemned_size()) > core::max_nodes ||
+        static_cast<std::size_t>(from.heard_size()) > core::max_nodes)
         return false;
     for (const auto& m : from.echoes())
         to.echoes.push_back({{m.node()}, {m.incarnation()}, TimePoint(Duration(m.created()))});
     for (const auto node : from.condemned()) to.condemned.push_back({node});
+    for (const auto node : from.heard()) to.heard.push_back({node});
     return true;
 }
 

@@ -2,6 +2,8 @@
 // What a node asks the order for again when it was refused: not as fast as the order carries it.
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "service/core/invariants.hpp"
 #include "service/core/ownership.hpp"
 
@@ -13,13 +15,14 @@ namespace {
 
 constexpr CorosyncRing ring{8, {1}};
 constexpr Duration lease = 500ms;
+constexpr Duration beat = 50ms;
 
 // Node 1, whose entries come back to it a millisecond after they were sent.
 class asks : public testing::Test {
   protected:
     // Among so many nodes, of which the others say that they have this state; without one all begin anew.
     void begin(std::uint32_t count, const AgreedState* state) {
-        step(Started{{1}, {1}, 50ms, lease, {}, {}});
+        step(Started{{1}, {1}, beat, lease, {}, {}});
         step(EffectDone{{1}});
         ConfigurationChanged configuration{ring, {}, {}, {}};
         QuorumChanged quorum{ring, true, false, count, {}};
@@ -35,6 +38,28 @@ class asks : public testing::Test {
             step(SnapshotDelivered{snapshot});
         }
         ASSERT_EQ(node.phase(), Ownership::Phase::primary);
+    }
+
+    // As begin, with these voters.
+    void begin_with_three_voters() {
+        AgreedState state;
+        const std::vector<NodeId> nodes{{1}, {2}, {3}};
+        state.elect(nodes);
+        state.begin({ring, 1 << 16}, nodes, {});
+        begin(3, &state);
+    }
+
+    // A beat of another node. `condemns_us`: in which it does; `hears_us`: and hears us again.
+    void hear(std::uint32_t from, bool condemns_us = false, bool hears_us = false) {
+        Beat b;
+        b.sender = {from};
+        b.incarnation = {5};
+        b.tag = node.agreed().tag;
+        b.hash = node.agreed_hash();
+        b.created = now;
+        if (condemns_us) b.condemned.push_back({1});
+        if (hears_us) b.heard.push_back({1});
+        step(BeatReceived{b});
     }
 
     static Hello hello(std::uint32_t from, std::uint32_t count, const AgreedState* state) {
@@ -57,9 +82,10 @@ class asks : public testing::Test {
     }
 
     // Delivers what the node sends until it sends no more, or for this long.
-    void run(Duration span) {
+    void run(Duration span, std::uint32_t heard = 0) {
         const TimePoint end = now + span;
         while (now < end) {
+            if (heard != 0) hear(heard);
             if (next < sent.size())
                 deliver(sent[next++]);
             else
@@ -74,8 +100,10 @@ class asks : public testing::Test {
 
     void step(const Event& event) {
         const Effects effects = node.step(now += 1ms, event);
-        for (std::size_t i = 0; i < effects.size(); ++i)
+        for (std::size_t i = 0; i < effects.size(); ++i) {
             if (const auto* m = std::get_if<Multicast>(&effects[i])) sent.push_back(m->message);
+            if (const auto* b = std::get_if<SendBeat>(&effects[i])) last_beat = b->beat;
+        }
         Invariants::hold(node);
     }
 
@@ -90,6 +118,7 @@ class asks : public testing::Test {
     Ownership node;
     TimePoint now{10s};
     std::vector<Message> sent;
+    std::optional<Beat> last_beat;
     std::size_t next = 0;
 };
 
@@ -118,9 +147,78 @@ TEST_F(asks, rejoin_for_an_outing_that_is_over_is_asked_for_once_a_lease) {
     state.voters[0].outing = {{9}, 9};
     state.begin({ring, 1 << 16}, nodes, {});
     begin(3, &state);
-    run(lease - 20ms);
+    run(lease - 20ms, 2);
     EXPECT_TRUE(node.out());
     EXPECT_EQ(count<Rejoin>(), 1);
-    run(lease);
+    run(lease, 2);
     EXPECT_EQ(count<Rejoin>(), 2);
+}
+
+TEST_F(asks, who_hears_nobody_says_that_it_is_lost_and_stays_out) {
+    begin_with_three_voters();
+    run(lease);
+    EXPECT_EQ(count<Lost>(), 0);  // it may be that the others' beats are on their way
+    run(10 * lease);
+    EXPECT_EQ(count<Lost>(), 1);
+    EXPECT_EQ(count<Rejoin>(), 0);
+    EXPECT_TRUE(node.out());
+    hear(3);
+    run(10ms);
+    EXPECT_EQ(count<Rejoin>(), 1);
+    EXPECT_FALSE(node.out());
+}
+
+TEST_F(asks, who_is_let_in_and_then_hears_nobody_goes_out) {
+    begin_with_three_voters();
+    hear(2);
+    run(10ms);
+    ASSERT_FALSE(node.out());
+    run(lease);
+    EXPECT_FALSE(node.out());
+    run(lease);
+    EXPECT_TRUE(node.out());
+    EXPECT_EQ(count<Lost>(), 1);
+    EXPECT_EQ(count<Rejoin>(), 1);
+}
+
+TEST_F(asks, who_is_condemned_stays_out_until_those_who_do_hear_it) {
+    begin_with_three_voters();
+    for (int i = 0; i < 20; ++i) {
+        hear(2, true);
+        hear(3, true);
+        run(beat);
+    }
+    EXPECT_EQ(count<Rejoin>(), 0);
+    EXPECT_EQ(count<Lost>(), 0);  // those who condemn it see to that
+    hear(2, true, true);
+    run(10ms);
+    EXPECT_EQ(count<Rejoin>(), 1);
+}
+
+TEST_F(asks, who_was_condemned_and_is_heard_again_is_told_at_once) {
+    begin_with_three_voters();
+    run(2 * lease, 2);
+    ASSERT_TRUE(last_beat);
+    EXPECT_EQ(last_beat->condemned.size(), 1U);
+    EXPECT_EQ(last_beat->heard.size(), 0U);
+    last_beat.reset();
+    hear(3);
+    ASSERT_TRUE(last_beat);
+    ASSERT_EQ(last_beat->heard.size(), 1U);
+    EXPECT_EQ(last_beat->heard[0], NodeId{3});
+}
+
+TEST_F(asks, newcomer_waits_for_the_voters_beats) {
+    AgreedState state;
+    const std::vector<NodeId> nodes{{2}, {3}};
+    state.elect(nodes);
+    state.begin({ring, 1 << 16}, nodes, {});
+    begin(3, &state);
+    run(4 * lease);
+    EXPECT_EQ(count<Rejoin>(), 0);
+    hear(2);
+    EXPECT_EQ(count<Rejoin>(), 0);
+    hear(3);
+    run(10ms);
+    EXPECT_EQ(count<Rejoin>(), 1);
 }

@@ -27,6 +27,11 @@ class refusals : public testing::Test {
         for (const std::uint32_t n : {1U, 2U, 3U}) step(HelloDelivered{hello(n)});
         EXPECT_TRUE(snapshot);
         step(SnapshotDelivered{snapshot.value_or(Snapshot{})});
+        // Beats come through, without which it would not ask to be let in.
+        Beat heard = beat(2);
+        heard.incarnation = {4};
+        step(BeatReceived{heard});
+        step(TimerFired{});
         // What it asks for comes back to it.
         for (std::size_t k = 0; k < entries.size(); ++k) step(EntryDelivered{Entry(entries[k])});
         EXPECT_EQ(node.phase(), Ownership::Phase::primary);

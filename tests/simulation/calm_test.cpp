@@ -19,6 +19,30 @@ Schedule one_action(std::uint32_t nodes, std::uint32_t slots, Kind kind, std::ui
     return s;
 }
 
+// Beats from node 1 to the others, or from them to it, are lost for ten leases, and nothing else is.
+Schedule beats_cut(std::uint32_t nodes, bool out, bool in) {
+    Schedule s = one_action(nodes, 10 * nodes, Kind::cut, 1, 0, 10 * lease);
+    s.actions.clear();
+    for (const std::uint32_t other : {0U, 2U}) {
+        if (other >= nodes) continue;
+        if (out) s.actions.push_back({4 * lease, Kind::cut, 1, other, 10 * lease});
+        if (in) s.actions.push_back({4 * lease, Kind::cut, other, 1, 10 * lease});
+    }
+    return s;
+}
+
+std::uint64_t rejoins_of_node_1(const Schedule& s) {
+    std::uint64_t count = 0;
+    const Outcome outcome =
+        Cluster(s, [&](std::uint32_t node, TimePoint, const core::Event*, const core::Effect* effect) {
+            const auto* sent = effect == nullptr ? nullptr : std::get_if<core::Multicast>(effect);
+            const auto* entry = sent == nullptr ? nullptr : std::get_if<core::Entry>(&sent->message);
+            count += node == 1 && entry != nullptr && std::holds_alternative<core::Rejoin>(entry->body);
+        }).run();
+    EXPECT_TRUE(outcome.ok) << outcome.breach;
+    return count;
+}
+
 // Slots that were opened after the action, over all nodes.
 std::uint64_t opened_after(const Schedule& s) {
     Schedule without = s;
@@ -72,6 +96,23 @@ TEST(calm, move_moves_one_slot) {
 TEST(calm, crash_moves_the_slots_of_the_crashed_node_and_back) {
     // 30 slots on 3 nodes: 10 go over to the others, and 10 come back with it.
     EXPECT_LE(opened_after(one_action(3, 30, Kind::power_off, 1, 0, 3 * lease)), 20U);
+}
+
+TEST(calm, node_whose_beats_are_cut_stays_out_until_they_come_through) {
+    for (const auto& [out, in] : {std::pair(true, false), std::pair(false, true), std::pair(true, true)}) {
+        const Schedule s = beats_cut(3, out, in);
+        // Its ten slots go over to the others once, and come back once; so does the node.
+        EXPECT_EQ(opened_after(s), 20U) << out << in;
+        Schedule without = s;
+        without.actions.clear();
+        EXPECT_EQ(rejoins_of_node_1(s), rejoins_of_node_1(without) + 1) << out << in;
+    }
+}
+
+TEST(calm, two_nodes_need_no_beats_for_what_they_have) {
+    // Who was condemned goes out once, when the next configuration comes.
+    for (const auto& [out, in] : {std::pair(true, false), std::pair(false, true), std::pair(true, true)})
+        EXPECT_LE(opened_after(beats_cut(2, out, in)), 10U) << out << in;
 }
 
 TEST(calm, slots_whose_open_fails_go_on_and_the_failure_is_visible) {
