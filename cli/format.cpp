@@ -135,7 +135,11 @@ void warn_of_cluster(const Status& status, std::vector<std::string>& into) {
                         "the other nodes; of one "
                         "that will not come back say `buoy forget NODE`",
                         status.phase));
-    if (status.out)
+    if (status.cut_off)
+        into.emplace_back(
+            "this node is out until beats go to and fro between it and a majority: a packet filter on one of "
+            "Corosync's networks may drop them");
+    else if (status.out)
         into.emplace_back("this node is out of the agreed order: it holds nothing until it has rejoined");
     if (status.close_failed)
         into.emplace_back(

@@ -129,6 +129,7 @@ Status read_status(const json& reply) {
     status.primary = flag(reply, "primary");
     status.quorate = flag(reply, "quorate");
     status.out = flag(reply, "out");
+    status.cut_off = flag(reply, "cut_off");
     status.close_failed = flag(reply, "close_failed");
     status.lease_ms = number(reply, "lease_ms");
     status.beat_ms = number(reply, "beat_ms");

@@ -67,6 +67,7 @@ struct Status {
     bool primary = false;
     bool quorate = false;
     bool out = false;
+    bool cut_off = false;  ///< out because beats do not come through
     bool close_failed = false;
     std::int64_t lease_ms = 0;
     std::int64_t beat_ms = 0;

@@ -399,6 +399,12 @@ class Daemon {
         if (status.quorate != status_.quorate) runtime::log_notice(status.quorate ? "quorum" : "no quorum");
         if (status.out && !status_.out)
             runtime::log_warning("this node is out: everything is closed, and it rejoins");
+        if (status.cut_off && !status_.cut_off)
+            runtime::log_error(fmt::format(
+                "beats do not go to and fro between this node and a majority of the others, though "
+                "Corosync does: it stays out until they do; let UDP port {} through on all of "
+                "Corosync's networks",
+                io::beats_port));
         if (status.resynced && !status_.resynced)
             runtime::log_warning("this node's state differed from the others': it was thrown away");
         if (status.close_failed && !status_.close_failed)

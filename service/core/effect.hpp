@@ -86,6 +86,7 @@ struct Status {
     bool quorate = false;
     bool out = true;            ///< closed, and asking to rejoin
     bool close_failed = false;  ///< a close failed: nothing is renewed here until it succeeds
+    bool cut_off = false;       ///< out, and to stay so until beats go to and fro between it and a majority
     bool resynced = false;      ///< the state differed from the others' at the same tag, and was thrown away
     Tag tag;
     std::vector<NodeId> voters;

@@ -200,6 +200,7 @@ void Ownership::react() {
             if (phase_ == Phase::primary && peers_.condemns_alone()) blank();
         }
         if (hears_nobody() && !out_) leave();
+        look_for_others();
         if (self.primary) {
             peers_.update_barrier(now_, agreed_, self, barrier_);
             if (muted_ && joined_ && (barrier_.passed(entry_of(joined_at_)) || fault(Fault::mute_wait)))
@@ -264,6 +265,7 @@ Status Ownership::status() const {
     s.quorate = exchange_.quorate();
     s.out = out_;
     s.close_failed = holding_.close_failed();
+    s.cut_off = has_state_ && cut_off();
     s.resynced = resynced_;
     s.other_leases = exchange_.other_leases(settings_.lease);
     s.longest_lease = longest_lease_;

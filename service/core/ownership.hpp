@@ -163,6 +163,10 @@ class Ownership {
     [[nodiscard]] bool by_membership() const;
     [[nodiscard]] bool hears_nobody();
     [[nodiscard]] bool may_rejoin() const;
+    void look_for_others();
+    [[nodiscard]] bool cut_off() const {
+        return apart_since_ != TimePoint::max() && now_ - apart_since_ > margin_;
+    }
     void renew();
     [[nodiscard]] TimePoint vouched() const;
     [[nodiscard]] bool few_voters() const;
@@ -236,6 +240,7 @@ class Ownership {
                            // more
     TimePoint installed_at_;
     TimePoint deaf_since_ = TimePoint::max();
+    TimePoint apart_since_ = TimePoint::max();  // out, and in touch with no majority
     TimePoint hold_until_;
     Duration longest_lease_{};  // see Status
     bool out_ = true;

@@ -109,7 +109,8 @@ bool Ownership::by_membership() const {
            std::popcount(agreed_.electorate()) <= 2;
 }
 
-// Whether too few voters are heard for a lease. Seen twice, for a node that stood still has yet to read what came.
+// Whether too few voters are heard for a lease. Seen twice, for a node that stood still has yet to read what
+// came.
 bool Ownership::hears_nobody() {
     const Peers::Self self = standing();
     const bool deaf = self.primary && self.index != no_index && !by_membership() &&
@@ -121,11 +122,21 @@ bool Ownership::hears_nobody() {
     return deaf && now_ - deaf_since_ >= 2 * settings_.beat;
 }
 
-// Whether beats go to and fro between us and a majority: without them a Rejoin would give us slots that we get no
-// lease for.
+// Whether beats go to and fro between us and a majority: without them a Rejoin would give us slots that we
+// get no lease for.
 bool Ownership::may_rejoin() const {
     return agreed_.electorate() == 0 || by_membership() ||
            peers_.in_touch(now_, agreed_, standing()) >= agreed_.majority();
+}
+
+// For people to see: within LM nobody has to have heard us.
+void Ownership::look_for_others() {
+    const bool apart = out_ && standing().primary && !shutting_down_ && !may_rejoin();
+    if (!apart)
+        apart_since_ = TimePoint::max();
+    else if (apart_since_ == TimePoint::max())
+        apart_since_ = now_;
+    if (cut_off() != published_.cut_off) status_due_ = true;
 }
 
 void Ownership::set_deadline(TimePoint deadline) {

@@ -285,8 +285,7 @@ void Peers::write(TimePoint now, const AgreedState& agreed, const Self& self, bo
             beat.condemned.push_back(agreed.voters[j].id);
             if (peers_[j].heard_of && now - peers_[j].last_beat <= self.margin)
                 beat.heard.push_back(agreed.voters[j].id);
-        } else if (echo && peers_[j].echoable)
-{
+        } else if (echo && peers_[j].echoable) {
             beat.echoes.push_back({agreed.voters[j].id, peers_[j].incarnation, peers_[j].echo});
         }
     }

@@ -71,8 +71,8 @@ class Peers {
     [[nodiscard]] bool is_old(NodeIndex from, const Beat& beat) const;
     /// Whether this is the first beat for LM of somebody whom we condemn.
     [[nodiscard]] bool is_heard_again(TimePoint now, const Self& self, NodeIndex from) const;
-    /// Voters, we included, whose beats have come within LM; those who condemn us and say that ours do not come
-    /// through to them are left out.
+    /// Voters, we included, whose beats have come within LM; those who condemn us and say that ours do not
+    /// come through to them are left out.
     [[nodiscard]] int in_touch(TimePoint now, const AgreedState& agreed, const Self& self) const;
     /// Whether fewer than a majority of the voters, we included, have been heard for LM, counted from `since`
     /// at the earliest.

@@ -31,12 +31,15 @@ struct BeatCounters {
     bool operator==(const BeatCounters&) const = default;
 };
 
+/// The same on every node; not assigned to anyone by IANA.
+inline constexpr std::uint16_t beats_port = 5440;
+
 /// Beats over UDP, unicast to every other node on each of Corosync's links, authenticated by a key derived
 /// from the cluster's secret where there is one. Callbacks must not call set_nodes().
 class Beats {
   public:
     struct Settings {
-        std::uint16_t port = 5440;  ///< the same on every node; not assigned to anyone by IANA
+        std::uint16_t port = beats_port;
     };
     struct Callbacks {
         /// An authentic beat, newer than all of its sender's before. `arrived` is the kernel's time of

@@ -146,10 +146,10 @@ BUOY_FIELDS(core::PoolStatus, "pool_status", BUOY_F(core::PoolStatus, name), BUO
             BUOY_F(core::PoolStatus, no_carrier), BUOY_F(core::PoolStatus, unsafe));
 BUOY_FIELDS(core::OtherLease, "other_lease", BUOY_F(core::OtherLease, node), BUOY_F(core::OtherLease, lease));
 BUOY_FIELDS(core::Status, "status", BUOY_F(core::Status, primary), BUOY_F(core::Status, quorate),
-            BUOY_F(core::Status, out), BUOY_F(core::Status, close_failed), BUOY_F(core::Status, resynced),
-            BUOY_F(core::Status, tag), BUOY_F(core::Status, voters), BUOY_F(core::Status, lost),
-            BUOY_F(core::Status, condemned), BUOY_F(core::Status, pools), BUOY_F(core::Status, other_leases),
-            BUOY_F(core::Status, longest_lease));
+            BUOY_F(core::Status, out), BUOY_F(core::Status, close_failed), BUOY_F(core::Status, cut_off),
+            BUOY_F(core::Status, resynced), BUOY_F(core::Status, tag), BUOY_F(core::Status, voters),
+            BUOY_F(core::Status, lost), BUOY_F(core::Status, condemned), BUOY_F(core::Status, pools),
+            BUOY_F(core::Status, other_leases), BUOY_F(core::Status, longest_lease));
 BUOY_FIELDS(core::PublishStatus, "publish_status", BUOY_F(core::PublishStatus, status));
 
 #undef BUOY_F

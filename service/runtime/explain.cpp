@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "service/io/beats.hpp"
 #include "service/runtime/status.hpp"
 #include "service/runtime/texts.hpp"
 
@@ -58,7 +59,11 @@ void explain_waiting(const View& view, const core::Pool& pool, std::uint32_t slo
     if (!view.status.primary)
         lines.emplace_back(
             "It waits for a primary configuration: too few of those that hold the cluster's state are here.");
-    if (view.ownership.out())
+    if (view.status.cut_off)
+        lines.emplace_back(
+            "This node is out until beats go to and fro between it and a majority: let UDP port " +
+            std::to_string(io::beats_port) + " through on all of Corosync's networks.");
+    else if (view.ownership.out())
         lines.emplace_back("This node is out: it has closed everything and asks to rejoin.");
     if (ours && view.status.primary && !view.ownership.out())
         lines.emplace_back(

@@ -254,6 +254,8 @@ void Requests::check_pool(const json& request, Reply reply) {
     if (!view.status.primary && !view.status.other_leases.empty())
         return because("this node's lease_ms differs from the others'; `buoy status` shows theirs");
     if (!view.status.primary) return because("this node is not in a primary configuration");
+    if (view.status.cut_off)
+        return because("beats do not go to and fro between this node and a majority: a packet filter?");
     if (view.ownership.out() || pool == nullptr || self == core::no_index || !core::has(pool->members, self))
         return because("this node has not joined the pool yet");
     answer["waiting"] = false;

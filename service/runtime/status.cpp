@@ -167,6 +167,7 @@ json status_of(const View& view) {
                 {"quorate", status.quorate},
                 {"out", view.ownership.out()},
                 {"close_failed", status.close_failed},
+                {"cut_off", status.cut_off},
                 {"resynced", status.resynced},
                 {"lease_ms", ms(view.lease)},
                 {"beat_ms", ms(view.beat)},
