@@ -45,10 +45,16 @@ namespace {
 namespace options = boost::program_options;
 using namespace std::chrono_literals;
 
-// SCHED_RR priorities: the driver's beats come before the kernel's side, both before ordinary work, and both
-// far below Corosync's 99.
-constexpr int driver_priority = 20;
+// The kernel's side when nobody waits for it, of SCHED_RR: before ordinary work, after everything with a
+// deadline.
 constexpr int kernel_priority = 10;
+/// Corosync's, of SCHED_RR (its "sched_rr"). After every message Corosync passes its token round some thirty
+/// times as fast as it can. On a node with few cores a beat or a handover below it would wait for that, for
+/// milliseconds; between equals nobody takes the core from another.
+int corosyncs_priority() {
+    return sched_get_priority_max(SCHED_RR);
+}
+
 constexpr auto resend_after = 2ms;
 constexpr auto longest_goodbye = 10s;
 constexpr auto attributes_again = 5s;
@@ -125,7 +131,7 @@ class Daemon {
         else
             runtime::log_warning(gate.error().message +
                                  "; without it nothing shuts this node up if buoyd is killed");
-        auto kernel = kernel::KernelThread::start(gate_.get(), kernel_priority);
+        auto kernel = kernel::KernelThread::start(gate_.get(), {kernel_priority, corosyncs_priority()});
         if (!kernel) return tl::unexpected<Error>(kernel.error());
         kernel_ = std::move(*kernel);
         pools_ = std::make_unique<runtime::Pools>(
@@ -476,7 +482,7 @@ class Daemon {
 /// Real-time scheduling where it is allowed; a child gets ordinary scheduling again.
 void take_priority() {
     sched_param how{};
-    how.sched_priority = driver_priority;
+    how.sched_priority = corosyncs_priority();
     if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &how) != 0)
         runtime::log_warning("no real-time scheduling here: beats may be late on a busy machine");
     // A page that has to come from the disk is a beat that is late.

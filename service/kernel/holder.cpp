@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <linux/rtnetlink.h>
+#include <sched.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -257,6 +258,8 @@ Holder::Failures Holder::show(const std::vector<SlotId>& slots) {
         announce(added, Announcements::Part::first, failures);
         shown.insert(shown.end(), added.begin(), added.end());
         if (!added.empty()) announcements_.repeat(*open_.at(added.front()).pool, added, now_);
+        // Beats are of the same priority, and have less time.
+        sched_yield();
     }
     announce(shown, Announcements::Part::rest, failures);
     return failures;

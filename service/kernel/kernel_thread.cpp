@@ -60,6 +60,13 @@ Result<net::Fd> subscribe() {
     return fd;
 }
 
+/// Best effort: where it is not allowed things take a little longer.
+void schedule(pthread_t thread, int priority) {
+    sched_param how{};
+    how.sched_priority = priority;
+    if (priority > 0) pthread_setschedparam(thread, SCHED_RR, &how);
+}
+
 }  // namespace
 
 struct KernelThread::Loop {
@@ -78,13 +85,20 @@ struct KernelThread::Loop {
             for (const Order& order : orders) {
                 // The deadline first: what is opened past it must not show.
                 holder->run(boot_now(), owner.deadline_);
-                holder->carry_out(order, boot_now());
+                carry_out(order);
             }
             hear();
             holder->run(boot_now(), owner.deadline_);
             if (ending) return;
             sleep();
         }
+    }
+
+    void carry_out(const Order& order) {
+        const bool hurry = std::holds_alternative<OpenSlots>(order);
+        if (hurry) schedule(pthread_self(), owner.priorities_.opening);
+        holder->carry_out(order, boot_now());
+        if (hurry) schedule(pthread_self(), owner.priorities_.ordinary);
     }
 
     void hear() {
@@ -121,9 +135,10 @@ struct KernelThread::Loop {
     }
 };
 
-Result<std::unique_ptr<KernelThread>> KernelThread::start(gate::Gate* gate, int priority) {
+Result<std::unique_ptr<KernelThread>> KernelThread::start(gate::Gate* gate, Priorities priorities) {
     std::unique_ptr<KernelThread> made(new KernelThread);
     made->gate_ = gate;
+    made->priorities_ = priorities;
     for (net::Fd* fd : {&made->ordered_, &made->reported_}) {
         auto opened = event_fd();
         if (!opened) return tl::unexpected<Error>(opened.error());
@@ -136,9 +151,7 @@ Result<std::unique_ptr<KernelThread>> KernelThread::start(gate::Gate* gate, int 
     auto loop = std::make_shared<Loop>(Loop{*made, std::move(*events), std::move(*holder)});
     made->thread_ = std::thread([loop] { loop->run(); });
     pthread_setname_np(made->thread_.native_handle(), "buoyd-kernel");
-    sched_param how{};
-    how.sched_priority = priority;
-    if (priority > 0) pthread_setschedparam(made->thread_.native_handle(), SCHED_RR, &how);
+    schedule(made->thread_.native_handle(), priorities.ordinary);
     return made;
 }
 

@@ -14,13 +14,18 @@
 
 namespace buoy::kernel {
 
+/// Of SCHED_RR (sched(7)). 0, and wherever it is not allowed: ordinary scheduling.
+struct Priorities {
+    int ordinary = 0;
+    int opening = 0;  ///< while slots are opened, which clients wait for
+};
+
 /// The thread that talks to the kernel: what it does may take tens of milliseconds, and beats must not wait
 /// for it. Orders are carried out one after the other; reports come back in order.
 class KernelThread {
   public:
-    /// `gate` may be nullptr, and has to outlive this. `priority` is of SCHED_RR (sched(7)); 0, and wherever
-    /// it is not allowed: none.
-    static Result<std::unique_ptr<KernelThread>> start(gate::Gate* gate, int priority);
+    /// `gate` may be nullptr, and has to outlive this.
+    static Result<std::unique_ptr<KernelThread>> start(gate::Gate* gate, Priorities priorities = {});
     /// Carries out what was posted, then ends.
     ~KernelThread();
     KernelThread(const KernelThread&) = delete;
@@ -41,6 +46,7 @@ class KernelThread {
     void wake();
 
     gate::Gate* gate_ = nullptr;
+    Priorities priorities_;
     std::mutex mutex_;
     std::vector<Order> orders_;
     std::vector<Report> reports_;

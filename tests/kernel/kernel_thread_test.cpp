@@ -52,7 +52,7 @@ class kernel_thread : public testing::Test {
     }
     void start() {
         thread_.reset();
-        auto started = KernelThread::start(nullptr, 0);
+        auto started = KernelThread::start(nullptr);
         ASSERT_TRUE(started) << started.error().message;
         thread_ = std::move(*started);
     }

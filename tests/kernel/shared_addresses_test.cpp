@@ -98,7 +98,7 @@ class shared_addresses : public testing::Test {
     }
     void start(gate::Gate* gate) {
         thread_.reset();
-        auto started = KernelThread::start(gate, 0);
+        auto started = KernelThread::start(gate);
         ASSERT_TRUE(started) << started.error().message;
         thread_ = std::move(*started);
         thread_->set_deadline(later());
