@@ -65,44 +65,54 @@ Group group_of(const PoolPlan& plan) {
     return group;
 }
 
-Result<Membership> Membership::join(const PoolPlan& plan, int link) {
+std::vector<Mac> macs_of(const PoolPlan& plan) {
     const Group group = group_of(plan);
+    std::vector<Mac> macs;
+    if (has_family(plan, true)) macs.push_back(group.mac4);
+    if (has_family(plan, false) && (macs.empty() || group.mac6 != group.mac4)) macs.push_back(group.mac6);
+    return macs;
+}
+
+Result<Membership> Membership::join(const PoolPlan& plan, int link) {
     Membership membership;
-    const auto take = [](Result<net::Fd> made, net::Fd& into) -> Result<void> {
-        if (!made) return tl::unexpected<Error>(made.error());
-        into = std::move(*made);
-        return {};
-    };
-    Result<void> done;
-    if (plan.buckets && plan.buckets->l2 == Layer2::flood) {
+    for (const Mac& mac : macs_of(plan))
+        if (auto joined = membership.join_again(plan, link, mac); !joined)
+            return tl::unexpected<Error>(joined.error());
+    return membership;
+}
+
+Result<void> Membership::join_again(const PoolPlan& plan, int link, const Mac& mac) {
+    const Group group = group_of(plan);
+    Result<net::Fd> made;
+    const bool flood = plan.buckets && plan.buckets->l2 == Layer2::flood;
+    net::Fd& held = flood ? flood_ : mac == group.mac4 ? v4_ : v6_;
+    // Left first: the kernel adds the MAC when it has its first member.
+    held.reset();
+    if (flood) {
         // Where the device cannot filter by several MACs the kernel makes it take all (packet(7)).
         packet_mreq request{};
         request.mr_ifindex = link;
         request.mr_type = PACKET_MR_UNICAST;
-        request.mr_alen = static_cast<unsigned short>(group.mac4.bytes.size());
-        std::ranges::copy(group.mac4.bytes, request.mr_address);
-        done = take(member(AF_PACKET, SOCK_RAW, SOL_PACKET, PACKET_ADD_MEMBERSHIP, request,
-                           "have the pool's MAC received"),
-                    membership.flood_);
-        return done ? Result<Membership>(std::move(membership)) : tl::unexpected<Error>(done.error());
-    }
-    if (has_family(plan, true)) {
+        request.mr_alen = static_cast<unsigned short>(mac.bytes.size());
+        std::ranges::copy(mac.bytes, request.mr_address);
+        made = member(AF_PACKET, SOCK_RAW, SOL_PACKET, PACKET_ADD_MEMBERSHIP, request,
+                      "have the pool's MAC received");
+    } else if (mac == group.mac4) {
         ip_mreqn request{};
         std::ranges::copy(group.ip4.bytes, reinterpret_cast<std::uint8_t*>(&request.imr_multiaddr));
         request.imr_ifindex = link;
-        done = take(
-            member(AF_INET, SOCK_DGRAM, IPPROTO_IP, IP_ADD_MEMBERSHIP, request, "join the pool's IPv4 group"),
-            membership.v4_);
-    }
-    if (done && has_family(plan, false)) {
+        made =
+            member(AF_INET, SOCK_DGRAM, IPPROTO_IP, IP_ADD_MEMBERSHIP, request, "join the pool's IPv4 group");
+    } else {
         ipv6_mreq request{};
         std::ranges::copy(group.ip6.bytes, request.ipv6mr_multiaddr.s6_addr);
         request.ipv6mr_interface = static_cast<unsigned>(link);
-        done = take(member(AF_INET6, SOCK_DGRAM, IPPROTO_IPV6, IPV6_JOIN_GROUP, request,
-                           "join the pool's IPv6 group"),
-                    membership.v6_);
+        made = member(AF_INET6, SOCK_DGRAM, IPPROTO_IPV6, IPV6_JOIN_GROUP, request,
+                      "join the pool's IPv6 group");
     }
-    return done ? Result<Membership>(std::move(membership)) : tl::unexpected<Error>(done.error());
+    if (!made) return tl::unexpected<Error>(made.error());
+    held = std::move(*made);
+    return {};
 }
 
 }  // namespace buoy::kernel

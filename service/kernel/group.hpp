@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <vector>
+
 #include "buoy/ip.hpp"
 #include "buoy/mac.hpp"
 #include "buoy/result.hpp"
@@ -25,12 +27,17 @@ struct Group {
 /// unicast and locally administered, which nobody ever sends from.
 Group group_of(const PoolPlan& plan);
 
+/// Those of the families that the pool has addresses of.
+std::vector<Mac> macs_of(const PoolPlan& plan);
+
 /// A NIC's taking part in a group: it receives what is sent to the group's MACs, and with multicast switches
 /// and routers are told by IGMP and MLD. Ends with the object, and with the daemon.
 class Membership {
   public:
     /// Of the families that the pool has addresses of. Errors say what the kernel refused.
     static Result<Membership> join(const PoolPlan& plan, int link);
+    /// For one of the MACs, which the NIC has lost.
+    Result<void> join_again(const PoolPlan& plan, int link, const Mac& mac);
 
   private:
     net::Fd v4_;

@@ -326,6 +326,7 @@ void Holder::on(const AnnounceSlots& order) {
 }
 
 void Holder::on(const Check& order) {
+    if (const Watched* pool = watched(order.pool)) mend_group(*pool);
     const auto there = net::addresses(netlink_, AF_UNSPEC);
     if (!there) return tell_(Checked{order.number, there.error().message});
     std::string problem = shared_.missing(order.pool, *there);
@@ -394,12 +395,18 @@ void Holder::heard(const nlmsghdr& message) {
             appeared(*address);
         return;
     }
+    if (message.nlmsg_type == RTM_DELNEIGH)
+        for (const Watched& pool : pools_) mend_group(pool);
     if (message.nlmsg_type != RTM_NEWLINK && message.nlmsg_type != RTM_DELLINK) return;
     const auto& link = *static_cast<const ifinfomsg*>(NLMSG_DATA(&message));
     // Another family's word is of a bridge's port. With a link everything on it is gone.
     if (message.nlmsg_type == RTM_DELLINK && link.ifi_family == AF_UNSPEC) guarded_.erase(link.ifi_index);
     for (Watched& pool : pools_) look_at(pool);
     guard();
+}
+
+void Holder::mend_group(const Watched& pool) {
+    if (pool.place && pool.place->nic.up && pool.place->nic.carrier) shared_.mend_group(pool.plan->name);
 }
 
 void Holder::look_again() {

@@ -40,7 +40,8 @@ class Holder {
     /// To be called when the deadline may have changed and when next() has come.
     void run(TimePoint now, TimePoint deadline);
     [[nodiscard]] TimePoint next(TimePoint deadline) const;
-    /// Word from the kernel (RTNLGRP_LINK, _IPV4_IFADDR, _IPV6_IFADDR, rtnetlink(7)).
+    /// Word from the kernel (RTNLGRP_LINK, _IPV4_IFADDR, _IPV6_IFADDR, rtnetlink(7)), and of MACs that were
+    /// taken off a link (RTM_DELNEIGH of AF_BRIDGE).
     void heard(const nlmsghdr& message);
     /// Words were lost (ENOBUFS): looks at everything.
     void look_again();
@@ -75,6 +76,7 @@ class Holder {
     void clear_links_before();
     /// The same as guard() for one pool, with its shared addresses if it has such.
     Result<void> guard(const Watched& pool);
+    void mend_group(const Watched& pool);
     /// What is announced of a slot.
     [[nodiscard]] std::optional<Announcements::Held> held(SlotId slot);
     [[nodiscard]] Watched* watched(const std::string& pool);

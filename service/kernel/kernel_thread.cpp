@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "service/kernel/kernel_thread.hpp"
 
+#include <arpa/inet.h>
+#include <linux/filter.h>
+#include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <poll.h>
@@ -11,8 +14,10 @@
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <ctime>
+#include <iterator>
 
 #include "net/errors.hpp"
 #include "service/kernel/holder.hpp"
@@ -45,6 +50,24 @@ void drain_fd(const net::Fd& fd) {
     eventfd_read(fd.get(), &ignored);
 }
 
+/// Of neighbours nothing but the removal of a MAC that a link received: the rest is a host's whole life. The
+/// kernel's words are in host order, and the filter's in network order.
+Result<void> pass_over_neighbours(const net::Fd& fd) {
+    sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWNEIGH), 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELNEIGH), 0, 2),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, sizeof(nlmsghdr) + offsetof(ndmsg, ndm_family)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_BRIDGE, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, ~0U),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    const sock_fprog filter{std::size(code), code};
+    if (setsockopt(fd.get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
+        return net::fail_errno(errno, "cannot filter netlink events");
+    return {};
+}
+
 Result<net::Fd> subscribe() {
     net::Fd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
     if (!fd) return net::fail_errno(errno, "cannot open a netlink socket");
@@ -54,7 +77,8 @@ Result<net::Fd> subscribe() {
         return net::fail_errno(errno, "cannot listen for netlink events");
     // A smaller buffer overflows sooner, which is noticed and mended.
     setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &events_buffer, sizeof events_buffer);
-    for (const unsigned group : {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR})
+    if (auto filtered = pass_over_neighbours(fd); !filtered) return tl::unexpected<Error>(filtered.error());
+    for (const unsigned group : {RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR})
         if (setsockopt(fd.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
             return net::fail_errno(errno, "cannot listen for netlink events");
     return fd;

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "net/batch.hpp"
+#include "net/link_macs.hpp"
 
 namespace buoy::kernel {
 
@@ -40,15 +41,21 @@ Result<void> SharedAddresses::stand(const Plan& plan, const Place& place) {
     }
     if (const auto found = standing_.find(plan->name); found != standing_.end()) {
         found->second.plan = plan;
-        if (std::ranges::equal(found->second.addresses, addresses, same_place)) return {};
+        if (std::ranges::equal(found->second.addresses, addresses, same_place)) {
+            if (place.nic.up && place.nic.carrier) mend_group(plan->name);
+            return {};
+        }
         leave(plan->name);
     }
     auto membership = Membership::join(*plan, place.nic.index);
     if (!membership) return tl::unexpected<Error>(membership.error());
     const auto& made =
-        standing_.emplace(plan->name, Standing{plan, std::move(addresses), std::move(*membership)});
+        standing_.emplace(plan->name, Standing{plan, std::move(addresses), std::move(*membership), {}});
     auto added = add(made.first->second.addresses);
-    if (!added) leave(plan->name);
+    if (!added)
+        leave(plan->name);
+    else if (place.nic.up && place.nic.carrier)
+        mend_group(plan->name);
     return added;
 }
 
@@ -145,6 +152,28 @@ bool SharedAddresses::vanished(const net::Address& address) {
 void SharedAddresses::put_back() {
     for (const auto& [name, standing] : standing_)
         if (auto added = add(standing.addresses); !added) tell_(Noticed{added.error().message});
+}
+
+void SharedAddresses::mend_group(const std::string& pool) {
+    const auto found = standing_.find(pool);
+    if (found == standing_.end()) return;
+    Standing& standing = found->second;
+    const int link = standing.addresses.front().link;
+    const auto received = net::link_macs(netlink_, link);
+    if (!received) return tell_(Noticed{received.error().message});
+    for (const Mac& mac : macs_of(*standing.plan)) {
+        const bool seen = std::ranges::count(standing.received, mac) != 0;
+        const bool there = std::ranges::count(*received, mac) != 0;
+        // A MAC that was never seen is one that this device does not show.
+        if (there && !seen) standing.received.push_back(mac);
+        if (there || !seen) continue;
+        const auto joined = standing.membership.join_again(*standing.plan, link, mac);
+        const std::string what = fmt::format(
+            "{} of pool {}, by which its members are reached, was taken off the NIC behind our back",
+            mac.to_string(), pool);
+        tell_(
+            Noticed{joined ? what + " and has been put back" : what + ", and we " + joined.error().message});
+    }
 }
 
 std::string SharedAddresses::missing(const std::string& pool, const std::vector<net::Address>& there) const {

@@ -29,8 +29,8 @@ class SharedAddresses {
 
     /// Has the gate divide what is for the pool's addresses, all of it shut. Comes before the addresses.
     Result<void> divide(const PoolPlan& plan);
-    /// Joins the pool's group on the NIC and puts the addresses on it. Where it stands already nothing
-    /// happens.
+    /// Joins the pool's group on the NIC and puts the addresses on it. Where it stands already only the
+    /// group is looked after.
     Result<void> stand(const Plan& plan, const Place& place);
     /// Takes the addresses off the NIC again. The gate still has them, to be forgotten after.
     void leave(const std::string& pool);
@@ -51,8 +51,11 @@ class SharedAddresses {
     [[nodiscard]] bool has(const IpAddress& ip) const;
     /// Word of a removal: puts it back if it was one of these. Whether it was.
     bool vanished(const net::Address& address);
-    /// Puts back whatever is missing.
+    /// Puts back whatever address is missing.
     void put_back();
+    /// Joins the pool's group again where its NIC has lost the group's MACs. For a NIC that is up and has a
+    /// carrier: without, the kernel takes them off by itself.
+    void mend_group(const std::string& pool);
     /// What is missing of the pool among `there`; empty if nothing is.
     [[nodiscard]] std::string missing(const std::string& pool, const std::vector<net::Address>& there) const;
 
@@ -61,6 +64,7 @@ class SharedAddresses {
         Plan plan;
         std::vector<net::Address> addresses;
         Membership membership;
+        std::vector<Mac> received;  ///< of the group's MACs those that the NIC was seen to receive
     };
     Result<void> add(const std::vector<net::Address>& addresses);
 

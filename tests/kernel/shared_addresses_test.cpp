@@ -14,6 +14,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "net/link_macs.hpp"
 #include "net/packet_socket.hpp"
 #include "service/kernel/kernel_thread.hpp"
 #include "tests/kernel/reports.hpp"
@@ -141,6 +142,11 @@ class shared_addresses : public testing::Test {
     }
     static bool has_gate(const std::string& link) {
         return std::system(("tc filter show dev " + link + " egress | grep -q gate_egress").c_str()) == 0;
+    }
+    static bool receives(const Mac& mac) {
+        auto netlink = net::Netlink::open();
+        const auto macs = net::link_macs(*netlink, net::find_link(*netlink, "buoy0")->index);
+        return std::ranges::count(*macs, mac) != 0;
     }
     static std::string file(const char* path) {
         std::ifstream in(path);
@@ -276,6 +282,35 @@ TEST_F(shared_addresses, with_flood_the_nic_takes_the_mac) {
     thread_->post(Watch{});
     settle();
     EXPECT_NE(std::system(shown.c_str()), 0);
+}
+
+TEST_F(shared_addresses, have_the_groups_macs_put_back_that_were_taken_off_the_nic) {
+    for (const Layer2 l2 : {Layer2::flood, Layer2::multicast}) {
+        watch(plan(l2));
+        for (const Mac& mac : macs_of(*plan_)) {
+            shell("bridge fdb delete " + mac.to_string() + " dev buoy0 self");
+            EXPECT_EQ(wait<Noticed>().text,
+                      mac.to_string() +
+                          " of pool lb, by which its members are reached, was taken off "
+                          "the NIC behind our back and has been put back");
+            EXPECT_TRUE(receives(mac));
+        }
+        thread_->post(Watch{});
+    }
+}
+
+TEST_F(shared_addresses, are_reached_after_the_nic_was_down) {
+    for (const Layer2 l2 : {Layer2::flood, Layer2::multicast}) {
+        watch(plan(l2));
+        shell("ip link set buoy0 down");
+        EXPECT_FALSE(wait<Carrier>().carrier);
+        shell("ip link set buoy0 up");
+        EXPECT_TRUE(wait<Carrier>().carrier);
+        settle();
+        EXPECT_EQ(checked_, "");
+        for (const Mac& mac : macs_of(*plan_)) EXPECT_TRUE(receives(mac)) << mac.to_string();
+        thread_->post(Watch{});
+    }
 }
 
 TEST_F(shared_addresses, are_not_there_without_a_gate) {
