@@ -374,11 +374,16 @@ std::string explain_text(const nlohmann::json& reply) {
     return all;
 }
 
-std::string watch_picture(const Status& status, const Style& style) {
+std::string watch_picture(const Status& status, const Style& style, const std::vector<Load>& loads) {
     std::string text = fmt::format("{}, as {} sees it: {}, {}, lease {} ms\n", status.cluster, status.node,
                                    status.primary ? "primary" : "not primary",
                                    status.quorate ? "quorate" : "not quorate", status.lease_ms);
-    for (const auto& pool : status.pools) text += '\n' + pool_picture(status, pool, style);
+    for (const auto& pool : status.pools) {
+        text += '\n' + pool_picture(status, pool, style);
+        const auto load = std::ranges::find(loads, pool.name, &Load::pool);
+        if (load != loads.end())
+            text += fmt::format("through the gate of {}: {}\n", status.node, load_text(*load));
+    }
     if (status.pools.empty()) text += "\nNo pools\n";
     return text + warnings_text(status, style);
 }

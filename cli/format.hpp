@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/status.hpp"
+#include "cli/top.hpp"
 
 // What the commands print, as pure functions.
 namespace buoy::cli {
@@ -27,8 +28,9 @@ std::string explain_text(const nlohmann::json& reply);
 /// What is wrong, and what to do about it, one line each.
 std::vector<std::string> warnings(const Status& status);
 
-/// `buoy watch` on a terminal: a picture of which node owns which slots.
-std::string watch_picture(const Status& status, const Style& style);
+/// `buoy watch` on a terminal: a picture of which node owns which slots, and what goes through this node's
+/// gate, as far as that is known: for each pool.
+std::string watch_picture(const Status& status, const Style& style, const std::vector<Load>& loads = {});
 /// `buoy watch` elsewhere: what has changed, one line each; all there is when there was nothing before.
 std::vector<std::string> watch_lines(const Status* before, const Status& now);
 

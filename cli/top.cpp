@@ -30,6 +30,12 @@ std::vector<std::string> row(const std::string& slot, const std::string& owner, 
             figure(load.dropped)};
 }
 
+void add(const Load& load, Load& to) {
+    to.packets += load.packets;
+    to.bytes += load.bytes;
+    to.dropped += load.dropped;
+}
+
 }  // namespace
 
 std::vector<Load> loads_between(const Status& before, const Status& now) {
@@ -53,13 +59,24 @@ std::vector<Load> loads_between(const Status& before, const Status& now) {
     return loads;
 }
 
+std::vector<Load> pool_loads_between(const Status& before, const Status& now) {
+    std::vector<Load> sums;
+    for (const Pool& pool : now.pools) sums.push_back({.pool = pool.name, .slot = {}, .owner = {}});
+    for (const Load& load : loads_between(before, now))
+        add(load, *std::ranges::find(sums, load.pool, &Load::pool));
+    return sums;
+}
+
+std::string load_text(const Load& load) {
+    return fmt::format("{} packets/s, {} bytes/s, {} dropped/s", figure(load.packets), figure(load.bytes),
+                       figure(load.dropped));
+}
+
 std::string top_text(const Status& now, const std::vector<Load>& loads, std::size_t most) {
     std::vector<std::vector<std::string>> rows = {{"slot", "owner", "packets/s", "bytes/s", "dropped/s"}};
     Load sum;
     for (const Load& load : loads) {
-        sum.packets += load.packets;
-        sum.bytes += load.bytes;
-        sum.dropped += load.dropped;
+        add(load, sum);
         const bool busy = load.packets > 0 || load.dropped > 0;
         if (busy && rows.size() <= most) rows.push_back(row(load.slot, load.owner, load));
     }

@@ -7,7 +7,7 @@
 
 #include "cli/status.hpp"
 
-// `buoy top`, as pure functions.
+// What goes through the gate, as pure functions: `buoy top`, and a part of `buoy watch`.
 namespace buoy::cli {
 
 /// What went through this node's gate for one slot, a second.
@@ -24,6 +24,11 @@ struct Load {
 /// Between two statuses with counters, the busiest slot first: by what passed, then by what was dropped, then
 /// in the pools' order. A counter that began anew in between counts from 0.
 std::vector<Load> loads_between(const Status& before, const Status& now);
+
+/// The sums of pools, in their order.
+std::vector<Load> pool_loads_between(const Status& before, const Status& now);
+/// "20.0 k packets/s, 1.2 M bytes/s, 0 dropped/s"
+std::string load_text(const Load& load);
 
 /// The first `most` slots that had any traffic, and the sum of all.
 std::string top_text(const Status& now, const std::vector<Load>& loads, std::size_t most);

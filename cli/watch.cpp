@@ -22,11 +22,26 @@ using nlohmann::json;
 constexpr std::string_view begin_screen = "\x1b[?1049h\x1b[?25l";
 constexpr std::string_view end_screen = "\x1b[?25h\x1b[?1049l";
 
+// A reading of some thousand slots is no trifle to the daemon.
+constexpr auto between_countings = std::chrono::seconds(1);
+
 /// Without what changes all the time by itself.
 json settled(json reply) {
     for (const char* name : {"lease_left_ms", "counters"}) reply.erase(name);
     for (auto& node : reply["nodes"]) node.erase("heard_ms");
     return reply;
+}
+
+json without_counters(json status) {
+    status.erase("counted_ms");
+    for (auto& pool : status["pools"])
+        for (auto& slot : pool["table"])
+            for (const char* name : {"packets", "bytes", "dropped"}) slot.erase(name);
+    return status;
+}
+
+json with_counters() {
+    return {{"request", "status"}, {"counters", true}};
 }
 
 std::string drawn(const std::string& text) {
@@ -49,11 +64,13 @@ class Watcher {
     explicit Watcher(How how) : how_(how) {}
 
     std::string look() {
-        const auto reply = ask({{"request", "status"}});
+        const bool counted = counts();
+        const auto reply = ask(counted ? with_counters() : json{{"request", "status"}});
         if (!reply) return changed(failed(reply.error()));
-        if (how_ == How::json) return changed(settled(*reply).dump() + '\n');
+        if (how_ == How::json) return counted_if_changed(settled(*reply));
         const auto status = read_status(*reply);
-        if (how_ == How::picture) return drawn_if_changed(watch_picture(status, style_of_output()));
+        if (counted) count(status);
+        if (how_ == How::picture) return drawn_if_changed(watch_picture(status, style_of_output(), loads_));
         std::string text;
         for (const auto& line : watch_lines(before_ ? &*before_ : nullptr, status))
             text += time_text() + line + '\n';
@@ -66,9 +83,26 @@ class Watcher {
     std::string failed(const Refusal& refusal) {
         const auto& message = refusal.error.message;
         before_.reset();
+        counted_.reset();
+        loads_.clear();
         if (how_ == How::json) return left_json(message, left_pools()).dump() + '\n';
         if (how_ == How::lines) return message + '\n';
         return drawn(message + "\n\n" + (is_down(refusal.error) ? left_text(left_pools()) : ""));
+    }
+    /// Whether it is time to read what went through the gate.
+    [[nodiscard]] bool counts() const {
+        return how_ == How::picture && std::chrono::steady_clock::now() >= counted_at_ + between_countings;
+    }
+    void count(const Status& status) {
+        if (counted_) loads_ = pool_loads_between(*counted_, status);
+        counted_ = status;
+        counted_at_ = std::chrono::steady_clock::now();
+    }
+    std::string counted_if_changed(const json& status) {
+        const std::string text = changed(without_counters(status).dump() + '\n');
+        if (text.empty()) return {};
+        const auto reply = ask(with_counters());
+        return reply ? settled(*reply).dump() + '\n' : text;
     }
     std::string drawn_if_changed(const std::string& text) { return changed(drawn(text)); }
     std::string changed(std::string text) {
@@ -79,6 +113,9 @@ class Watcher {
 
     How how_;
     std::optional<Status> before_;
+    std::optional<Status> counted_;  ///< the last with counters
+    std::chrono::steady_clock::time_point counted_at_{};
+    std::vector<Load> loads_;  ///< of pools
     std::string last_;
 };
 

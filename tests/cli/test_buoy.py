@@ -268,6 +268,37 @@ class Watching(BuoyTest):
         replace(self.status_file, GOLDEN / "empty.json")
         self.assertEqual([], json.loads(watcher.stdout.readline())["pools"])
 
+    def test_a_terminal_is_told_what_goes_through_the_gate(self) -> None:
+        self.count(1_000, packets=100, dropped=7)
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        self.watch(stdout=theirs)
+        os.close(theirs)
+        self.assertNotIn("packets/s", read_until(ours, "█"))
+        self.count(3_000, packets=1_100, dropped=7)
+        read_until(ours, "through the gate of n1: 500 packets/s, 0 bytes/s, 0 dropped/s")
+
+    def test_json_has_the_counters_and_no_line_for_them_alone(self) -> None:
+        self.count(1_000, packets=100, dropped=7)
+        watcher = self.watch("--json", stdout=subprocess.PIPE, text=True)
+        assert watcher.stdout is not None
+        self.addCleanup(watcher.stdout.close)
+        self.assertEqual(100, json.loads(watcher.stdout.readline())["pools"][0]["table"][0]["packets"])
+        self.count(2_000, packets=200, dropped=7)
+        replace(self.status_file, GOLDEN / "empty.json")
+        self.assertEqual([], json.loads(watcher.stdout.readline())["pools"])
+
+    def count(self, at_ms: int, **counters: int) -> None:
+        """Have the stand-in say that so much went through the gate for the first slot."""
+        status = json.loads((GOLDEN / "thirty.json").read_text()) | {"counted_ms": at_ms}
+        status["pools"][0]["table"][0] |= counters
+        if self.status_file.stat().st_size == 0:
+            self.fake("thirty")
+        source = self.status_file.with_suffix(".counted")
+        self.addCleanup(source.unlink, missing_ok=True)
+        source.write_text(json.dumps(status))
+        replace(self.status_file, source)
+
     def test_a_daemon_that_comes_is_noticed(self) -> None:
         watcher = self.watch(stdout=subprocess.PIPE, text=True)
         assert watcher.stdout is not None

@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/format.hpp"
+
 namespace buoy::cli {
 namespace {
 
@@ -42,6 +44,17 @@ TEST(top, takes_a_counter_that_began_anew_from_0) {
     EXPECT_EQ(loads_between(read(0, 5000, 0), read(1000, 100, 0))[0].packets, 100);
     EXPECT_EQ(loads_between(Status{}, read(1000, 100, 0))[0].packets, 100);
     EXPECT_EQ(loads_between(read(1000, 0, 0), read(1000, 100, 0))[0].packets, 0) << "no time between";
+}
+
+TEST(top, sums_pools_up_for_those_who_watch) {
+    const auto now = read(1000, 10, 20000);
+    const auto sums = pool_loads_between(read(0, 0, 0), now);
+    ASSERT_EQ(sums.size(), 1U);
+    EXPECT_EQ(sums[0], (Load{"lb", "", "", 20010, 20000000, 0}));
+    EXPECT_NE(watch_picture(now, {}, sums)
+                  .find("\nthrough the gate of n1: 20.0 k packets/s, 20.0 M bytes/s, 0 dropped/s\n"),
+              std::string::npos);
+    EXPECT_EQ(watch_picture(now, {}).find("through the gate"), std::string::npos) << "before it is known";
 }
 
 TEST(top, shows_the_busiest_and_the_sum_of_all) {
