@@ -5,9 +5,9 @@
 #include "address/actions.hpp"
 #include "address/place.hpp"
 #include "address/repeats.hpp"
-#include "address/virtual_mac.hpp"
 #include "net/conflict.hpp"
 #include "net/route.hpp"
+#include "vmac/virtual_mac.hpp"
 
 namespace buoy::agent {
 
@@ -28,7 +28,7 @@ Outcome<> check_as_wanted(const AddressParameters& parameters, const Presence& p
             Exit::generic,
             fmt::format("{} is on {} with MAC {}, not with the MAC {} that mac= asks for",
                         address.ip.to_string(), link.name, link.mac.to_string(), mac->to_string()));
-    if (!mac && is_virtual_mac_device(link))
+    if (!mac && vmac::is_device(link))
         return failure(Exit::generic,
                        fmt::format("{} is on {}, with a MAC of its own that mac= does not ask for",
                                    address.ip.to_string(), link.name));
@@ -61,7 +61,7 @@ Outcome<> refresh(net::Netlink& netlink, const AddressParameters& parameters, co
 
 Outcome<> check_gateway(net::Netlink& netlink, const AddressParameters& parameters, const net::Link& link) {
     if (!parameters.gateway_check || !link.ethernet) return {};
-    const int nic = is_virtual_mac_device(link) ? *link.parent : link.index;
+    const int nic = vmac::is_device(link) ? *link.parent : link.index;
     auto gateway = parameters.gateway;
     if (!gateway) {
         const auto known = net::routes(netlink, parameters.ip.is_v4() ? AF_INET : AF_INET6);
@@ -81,10 +81,10 @@ Outcome<> check_gateway(net::Netlink& netlink, const AddressParameters& paramete
 }
 
 Outcome<> mend_routes(net::Netlink& netlink, const IpAddress& ip, const net::Link& device) {
-    if (!is_virtual_mac_device(device)) return {};
+    if (!vmac::is_device(device)) return {};
     const auto nic = net::find_link(netlink, *device.parent);
     if (!nic) return failure(Exit::generic, nic.error());
-    if (auto routed = route_by_virtual_mac(netlink, *nic, device, ip); !routed)
+    if (auto routed = vmac::route(netlink, *nic, device, ip); !routed)
         log(fmt::format("the routes of {} could not be brought up to date: {}", device.name,
                         routed.error().message));
     return {};

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "buoy/virtual_mac.hpp"
 #include "ocf/values.hpp"
 
 namespace buoy::agent {
@@ -337,15 +338,7 @@ std::optional<Mac> virtual_mac(const AddressParameters& parameters) {
         return Mac{{0x00, 0x00, 0x5e, 0x00, static_cast<std::uint8_t>(parameters.ip.is_v4() ? 0x01 : 0x02),
                     vrrp->router_id}};
     if (!std::holds_alternative<AutoMac>(parameters.mac)) return std::nullopt;
-    if (parameters.ip.is_v4()) {
-        const auto& ip = parameters.ip.v4().bytes;
-        return Mac{{0x02, 0xb0, ip[0], ip[1], ip[2], ip[3]}};
-    }
-    // FNV-1a, 32 bits: sixteen bytes do not fit, and hosts of one segment differ in few of them.
-    std::uint32_t hash = 2166136261U;
-    for (const auto byte : parameters.ip.v6().bytes) hash = (hash ^ byte) * 16777619U;
-    return Mac{{0x02, 0xb6, static_cast<std::uint8_t>(hash >> 24), static_cast<std::uint8_t>(hash >> 16),
-                static_cast<std::uint8_t>(hash >> 8), static_cast<std::uint8_t>(hash)}};
+    return virtual_mac_of(parameters.ip);
 }
 
 }  // namespace buoy::agent

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "address/virtual_mac.hpp"
 #include "net/route.hpp"
+#include "vmac/virtual_mac.hpp"
 
 namespace buoy::agent {
 
@@ -97,7 +97,7 @@ Outcome<Place> find_place(net::Netlink& netlink, const AddressParameters& parame
                                        "set nic, and cidr_netmask",
                                        parameters.ip.to_string()));
         auto nic = net::find_link(netlink, route->link);
-        if (nic && is_virtual_mac_device(*nic)) nic = net::find_link(netlink, *nic->parent);
+        if (nic && vmac::is_device(*nic)) nic = net::find_link(netlink, *nic->parent);
         if (!nic) return failure(Exit::generic, nic.error());
         place.nic = *nic;
     }
@@ -144,7 +144,7 @@ Outcome<std::vector<Presence>> find_presence(net::Netlink& netlink, const Addres
         if (!link && link.error().code == ENODEV) continue;  // it has just gone, and the address with it
         if (!link) return failure(Exit::generic, link.error());
         const bool belongs =
-            nic ? link->index == nic->index || (is_virtual_mac_device(*link) && link->parent == nic->index)
+            nic ? link->index == nic->index || (vmac::is_device(*link) && link->parent == nic->index)
                 : !link->loopback;
         if (belongs) found.push_back({*link, address});
     }

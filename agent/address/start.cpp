@@ -11,10 +11,10 @@
 #include "address/place.hpp"
 #include "address/removal.hpp"
 #include "address/repeats.hpp"
-#include "address/virtual_mac.hpp"
 #include "net/address_label.hpp"
 #include "net/conflict.hpp"
 #include "net/netns.hpp"
+#include "vmac/virtual_mac.hpp"
 
 namespace buoy::agent {
 
@@ -56,8 +56,11 @@ class Attempt {
         const auto lock = net::NetnsLock::take();
         if (!lock) return log("a failed start is not undone: " + lock.error().message);
         if (address_) (void)remove_only(*lock, netlink_, address_->link, address_->address);
-        if (routed_) (void)unroute_virtual_mac(netlink_, ip_);
-        if (device_) (void)release_virtual_mac(*lock, netlink_, *device_);
+        if (routed_) (void)vmac::unroute(netlink_, ip_);
+        if (device_)
+            if (const auto released = vmac::release(*lock, netlink_, *device_);
+                released && !released->empty())
+                log(*released);
         if (label_) (void)net::remove_address_label(netlink_, ip_.v6(), *label_);
         if (on_loopback_) (void)net::add_address(netlink_, *on_loopback_);
     }
@@ -104,9 +107,10 @@ Outcome<bool> settle_present(const net::NetnsLock& lock, net::Netlink& netlink,
         end_repeats(link, address.ip);
         if (auto gone = remove_only(lock, netlink, link, address); !gone)
             return failure(Exit::generic, gone.error());
-        if (!is_virtual_mac_device(link) || link.index == wanted.link) continue;
-        if (auto released = release_virtual_mac(lock, netlink, link); !released)
-            return failure(Exit::generic, released.error());
+        if (!vmac::is_device(link) || link.index == wanted.link) continue;
+        const auto released = vmac::release(lock, netlink, link);
+        if (!released) return failure(Exit::generic, released.error());
+        if (!released->empty()) log(*released);
     }
     return present;
 }
@@ -160,7 +164,7 @@ Outcome<net::Link> take_device(const net::NetnsLock& lock, net::Netlink& netlink
                                const AddressParameters& parameters, const Place& place, Attempt& attempt) {
     const auto mac = virtual_mac(parameters);
     if (!mac) return place.nic;
-    auto device = acquire_virtual_mac(lock, netlink, place.nic, *mac, parameters.ip.is_v6());
+    auto device = vmac::acquire(lock, netlink, place.nic, *mac, parameters.ip.is_v6());
     if (!device) return failure(Exit::generic, device.error());
     attempt.acquired(*device);
     return *device;
@@ -197,7 +201,7 @@ Outcome<Settled> settle(net::Netlink& netlink, const AddressParameters& paramete
     if (*present) attempt.commit();
     if (own_device) {
         attempt.routed();
-        if (auto routed = route_by_virtual_mac(netlink, place.nic, *link, parameters.ip); !routed)
+        if (auto routed = vmac::route(netlink, place.nic, *link, parameters.ip); !routed)
             return failure(Exit::generic, routed.error());
     }
     if (!*present)

@@ -9,11 +9,11 @@
 #include "address/place.hpp"
 #include "address/removal.hpp"
 #include "address/repeats.hpp"
-#include "address/virtual_mac.hpp"
 #include "net/address_label.hpp"
 #include "net/connections.hpp"
 #include "net/netns.hpp"
 #include "net/sysctl.hpp"
+#include "vmac/virtual_mac.hpp"
 
 namespace buoy::agent {
 
@@ -70,19 +70,20 @@ Outcome<> clear_virtual_mac(const net::NetnsLock& lock, net::Netlink& netlink,
                             const AddressParameters& parameters, const std::vector<Presence>& was) {
     std::vector<net::Link> devices;
     for (const auto& presence : was)
-        if (is_virtual_mac_device(presence.link)) devices.push_back(presence.link);
+        if (vmac::is_device(presence.link)) devices.push_back(presence.link);
     if (const auto mac = virtual_mac(parameters))
-        if (const auto device = net::find_link(netlink, virtual_mac_device(*mac));
-            device && is_virtual_mac_device(*device))
+        if (const auto device = net::find_link(netlink, vmac::device_name(*mac));
+            device && vmac::is_device(*device))
             devices.push_back(*device);
     if (devices.empty() && !parameters.has_virtual_mac()) return {};
-    if (auto cleared = unroute_virtual_mac(netlink, parameters.ip); !cleared)
+    if (auto cleared = vmac::unroute(netlink, parameters.ip); !cleared)
         return failure(Exit::generic, cleared.error());
     for (const auto& device : devices) {
         // Where the address had gone before, its announcements may still go on.
         end_repeats(device, parameters.ip);
-        if (auto released = release_virtual_mac(lock, netlink, device); !released)
-            return failure(Exit::generic, released.error());
+        const auto released = vmac::release(lock, netlink, device);
+        if (!released) return failure(Exit::generic, released.error());
+        if (!released->empty()) log(*released);
     }
     return {};
 }

@@ -43,7 +43,7 @@ Result<Link> only_link(Netlink& netlink, Request& request, const std::string& wh
 }  // namespace
 
 std::optional<Link> decode_link(const nlmsghdr& message) {
-    if (message.nlmsg_type != RTM_NEWLINK) return std::nullopt;
+    if (message.nlmsg_type != RTM_NEWLINK && message.nlmsg_type != RTM_DELLINK) return std::nullopt;
     std::array<nlattr*, IFLA_MAX + 1> attributes{};
     if (nlmsg_parse(const_cast<nlmsghdr*>(&message), sizeof(ifinfomsg), attributes.data(), IFLA_MAX,
                     nullptr) < 0)
@@ -92,12 +92,38 @@ Result<std::vector<Link>> links(Netlink& netlink) {
     return found;
 }
 
-Result<void> set_up(Netlink& netlink, const Link& link) {
+Request request_to_set_up(int link, int flags) {
     ifinfomsg header{};
-    header.ifi_index = link.index;
+    header.ifi_index = link;
     header.ifi_flags = IFF_UP;
     header.ifi_change = IFF_UP;
-    return netlink.change(Request(RTM_NEWLINK, NLM_F_ACK, header),
+    return {RTM_NEWLINK, flags, header};
+}
+
+Request request_to_set_alias(int link, const std::string& alias, int flags) {
+    ifinfomsg header{};
+    header.ifi_index = link;
+    Request request(RTM_SETLINK, flags, header);
+    request.put_string(IFLA_IFALIAS, alias);
+    return request;
+}
+
+Request request_to_set_group(int link, std::uint32_t group, int flags) {
+    ifinfomsg header{};
+    header.ifi_index = link;
+    Request request(RTM_SETLINK, flags, header);
+    request.put_u32(IFLA_GROUP, group);
+    return request;
+}
+
+Request request_to_delete_group(std::uint32_t group, int flags) {
+    Request request(RTM_DELLINK, flags, ifinfomsg{});
+    request.put_u32(IFLA_GROUP, group);
+    return request;
+}
+
+Result<void> set_up(Netlink& netlink, const Link& link) {
+    return netlink.change(request_to_set_up(link.index, NLM_F_ACK),
                           fmt::format("cannot bring {} up", link.name));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,7 +28,7 @@ struct Link {
     bool operator==(const Link&) const = default;
 };
 
-/// Reads an RTM_NEWLINK message; nothing if it is of another type or too short.
+/// Reads an RTM_NEWLINK or RTM_DELLINK message; nothing if it is of another type or too short.
 std::optional<Link> decode_link(const nlmsghdr& message);
 
 /// The link with this name or altname. Error code ENODEV when there is none.
@@ -36,6 +37,14 @@ Result<Link> find_link(Netlink& netlink, const std::string& name);
 Result<Link> find_link(Netlink& netlink, int index);
 /// Every link of the namespace.
 Result<std::vector<Link>> links(Netlink& netlink);
+
+/// Messages about one link, for change_many() or with NLM_F_ACK as `flags` for a conversation about one.
+Request request_to_set_up(int link, int flags = 0);
+Request request_to_set_alias(int link, const std::string& alias, int flags = 0);
+Request request_to_set_group(int link, std::uint32_t group, int flags = 0);
+/// Deletes all links of a group (`ip link delete group N`), which for many takes the kernel hardly longer
+/// than for one.
+Request request_to_delete_group(std::uint32_t group, int flags = 0);
 
 /// Brings the link up (`ip link set NAME up`).
 Result<void> set_up(Netlink& netlink, const Link& link);

@@ -5,34 +5,10 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
-#include <cerrno>
-
-#include "net/errors.hpp"
-
 namespace buoy::net {
 
-namespace {
-
-/// Without it the kernel gives the device a link-local address as soon as it is up, and tells everybody.
-Result<void> disable_address_generation(Netlink& netlink, const Link& device) {
-    ifinfomsg header{};
-    header.ifi_index = device.index;
-    Request request(RTM_SETLINK, NLM_F_ACK, header);
-    auto* families = request.begin_nest(IFLA_AF_SPEC);
-    auto* v6 = request.begin_nest(AF_INET6);
-    request.put_u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-    request.end_nest(v6);
-    request.end_nest(families);
-    auto set = netlink.change(request, fmt::format("cannot keep {} from making addresses", device.name));
-    // A host without IPv6 makes none.
-    if (!set && set.error().code == EAFNOSUPPORT) return {};
-    return set;
-}
-
-}  // namespace
-
-Result<Link> create_macvlan(Netlink& netlink, const std::string& name, const Link& parent, const Mac& mac) {
-    Request request(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, ifinfomsg{});
+Request request_to_create_macvlan(const std::string& name, const Link& parent, const Mac& mac, int flags) {
+    Request request(RTM_NEWLINK, flags | NLM_F_CREATE | NLM_F_EXCL, ifinfomsg{});
     request.put_string(IFLA_IFNAME, name);
     request.put_u32(IFLA_LINK, static_cast<std::uint32_t>(parent.index));
     request.put_bytes(IFLA_ADDRESS, mac.bytes);
@@ -43,16 +19,33 @@ Result<Link> create_macvlan(Netlink& netlink, const std::string& name, const Lin
     request.put_u32(IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE);
     request.end_nest(data);
     request.end_nest(info);
-    auto made = netlink.change(request, fmt::format("cannot create macvlan {} with MAC {} on {}", name,
-                                                    mac.to_string(), parent.name));
-    if (!made) return tl::unexpected<Error>(made.error());
-    auto device = find_link(netlink, name);
-    if (!device) return device;
-    if (auto silent = disable_address_generation(netlink, *device); !silent) {
-        (void)delete_link(netlink, *device);
-        return tl::unexpected<Error>(silent.error());
-    }
-    return device;
+    return request;
+}
+
+Request request_to_make_no_addresses(int link, int flags) {
+    ifinfomsg header{};
+    header.ifi_index = link;
+    Request request(RTM_SETLINK, flags, header);
+    auto* families = request.begin_nest(IFLA_AF_SPEC);
+    auto* v6 = request.begin_nest(AF_INET6);
+    request.put_u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+    request.end_nest(v6);
+    request.end_nest(families);
+    return request;
+}
+
+Request request_to_set_ipv4(int link, std::span<const std::pair<int, std::uint32_t>> settings, int flags) {
+    ifinfomsg header{};
+    header.ifi_index = link;
+    Request request(RTM_SETLINK, flags, header);
+    auto* families = request.begin_nest(IFLA_AF_SPEC);
+    auto* v4 = request.begin_nest(AF_INET);
+    auto* values = request.begin_nest(IFLA_INET_CONF);
+    for (const auto& [which, value] : settings) request.put_u32(which, value);
+    request.end_nest(values);
+    request.end_nest(v4);
+    request.end_nest(families);
+    return request;
 }
 
 }  // namespace buoy::net

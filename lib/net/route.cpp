@@ -89,6 +89,14 @@ void put_route(Request& request, const Route& route) {
     if (route.source) request.put_address(RTA_PREFSRC, *route.source);
 }
 
+Request request_to_replace(const Route& route, int flags, bool on_link) {
+    auto header = route_header(route);
+    if (on_link) header.rtm_flags = RTNH_F_ONLINK;
+    Request request(RTM_NEWROUTE, flags | NLM_F_CREATE | NLM_F_REPLACE, header);
+    put_route(request, route);
+    return request;
+}
+
 fib_rule_hdr rule_header(const SourceRule& rule) {
     fib_rule_hdr header{};
     header.family = rule.source.is_v4() ? AF_INET : AF_INET6;
@@ -98,7 +106,7 @@ fib_rule_hdr rule_header(const SourceRule& rule) {
 }
 
 Request rule_request(int type, int flags, const SourceRule& rule) {
-    Request request(type, flags | NLM_F_ACK, rule_header(rule));
+    Request request(type, flags, rule_header(rule));
     request.put_address(FRA_SRC, rule.source);
     request.put_u32(FRA_TABLE, rule.table);
     request.put_u32(FRA_PRIORITY, rule.priority);
@@ -142,22 +150,21 @@ std::optional<IpAddress> default_gateway(const std::vector<Route>& routes, int l
     return best == nullptr ? std::nullopt : best->gateway;
 }
 
-Result<void> replace_route(Netlink& netlink, const Route& route) {
-    auto replace = [&](unsigned flags) {
-        auto header = route_header(route);
-        header.rtm_flags = flags;
-        Request request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, header);
-        put_route(request, route);
-        return netlink.change(request,
-                              fmt::format("cannot add the route to {}", route.destination.to_string()));
-    };
-    if (!route.gateway) return replace(0);
+Request request_to_replace(const Route& route, int flags) {
     // The gateway is on this link because the caller says so; the kernel would look for it in the main table.
     // For IPv6 it looks there all the same, and refuses what it finds on another link; but without the flag
     // it begins with the route's own table.
-    if (route.gateway->is_v4()) return replace(RTNH_F_ONLINK);
-    auto replaced = replace(0);
-    if (!replaced && replace(RTNH_F_ONLINK)) return {};
+    return request_to_replace(route, flags, route.gateway && route.gateway->is_v4());
+}
+
+Result<void> replace_route(Netlink& netlink, const Route& route) {
+    const auto replace = [&](const Request& request) {
+        return netlink.change(request,
+                              fmt::format("cannot add the route to {}", route.destination.to_string()));
+    };
+    auto replaced = replace(request_to_replace(route, NLM_F_ACK));
+    const bool another_way = route.gateway && route.gateway->is_v6();
+    if (!replaced && another_way && replace(request_to_replace(route, NLM_F_ACK, true))) return {};
     return replaced;
 }
 
@@ -180,13 +187,21 @@ Result<std::vector<SourceRule>> source_rules(Netlink& netlink, int family) {
     return found;
 }
 
+Request request_to_add(const SourceRule& rule, int flags) {
+    return rule_request(RTM_NEWRULE, flags | NLM_F_CREATE | NLM_F_EXCL, rule);
+}
+
+Request request_to_remove(const SourceRule& rule, int flags) {
+    return rule_request(RTM_DELRULE, flags, rule);
+}
+
 Result<void> add_rule(Netlink& netlink, const SourceRule& rule) {
-    return netlink.change(rule_request(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule),
+    return netlink.change(request_to_add(rule, NLM_F_ACK),
                           fmt::format("cannot add the policy rule for {}", rule.source.to_string()));
 }
 
 Result<void> remove_rule(Netlink& netlink, const SourceRule& rule) {
-    return netlink.change(rule_request(RTM_DELRULE, 0, rule),
+    return netlink.change(request_to_remove(rule, NLM_F_ACK),
                           fmt::format("cannot remove the policy rule for {}", rule.source.to_string()));
 }
 

@@ -40,6 +40,9 @@ std::optional<IpAddress> default_gateway(const std::vector<Route>& routes, int l
 /// the link; for IPv6 a route to it by that link has to be in the table, unless the main table has none at
 /// all.
 Result<void> replace_route(Netlink& netlink, const Route& route);
+/// The first message of it, for change_many(): a few IPv6 routes by gateways take another, so one that is
+/// refused goes to replace_route().
+Request request_to_replace(const Route& route, int flags = 0);
 Result<void> remove_route(Netlink& netlink, const Route& route);
 
 /// A policy rule: packets from `source` look into `table` first (ip-rule(8)).
@@ -56,6 +59,9 @@ std::optional<SourceRule> decode_source_rule(const nlmsghdr& message);
 
 /// The rules of `family` that match on one single source address and nothing else.
 Result<std::vector<SourceRule>> source_rules(Netlink& netlink, int family);
+/// The messages that add or remove a rule, for change_many().
+Request request_to_add(const SourceRule& rule, int flags = 0);
+Request request_to_remove(const SourceRule& rule, int flags = 0);
 /// Adds the rule. Error code EEXIST when it is there.
 Result<void> add_rule(Netlink& netlink, const SourceRule& rule);
 /// Removes the rule. Error code ENOENT when it is not there.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "address/virtual_mac.hpp"
+#include "vmac/virtual_mac.hpp"
 
 #include <gtest/gtest.h>
 
@@ -61,20 +61,20 @@ TEST(VirtualMac, made_from_the_addresses_of_one_network_are_all_different) {
 TEST(VirtualMacDevice, is_known_by_its_kind_and_by_name_and_mac_together) {
     net::Link link;
     link.mac = Mac::parse("02:00:5e:77:00:01").value();
-    link.name = virtual_mac_device(link.mac);
+    link.name = vmac::device_name(link.mac);
     link.kind = "macvlan";
     link.parent = 2;
     EXPECT_EQ(link.name, "bv02005e770001");
-    EXPECT_TRUE(is_virtual_mac_device(link));
+    EXPECT_TRUE(vmac::is_device(link));
     auto other = link;
     other.kind = "veth";
-    EXPECT_FALSE(is_virtual_mac_device(other));
+    EXPECT_FALSE(vmac::is_device(other));
     other = link;
     other.mac.bytes[5] = 9;
-    EXPECT_FALSE(is_virtual_mac_device(other)) << "somebody changed its MAC";
+    EXPECT_FALSE(vmac::is_device(other)) << "somebody changed its MAC";
     other = link;
     other.parent.reset();
-    EXPECT_FALSE(is_virtual_mac_device(other));
+    EXPECT_FALSE(vmac::is_device(other));
 }
 
 }  // namespace
