@@ -56,7 +56,7 @@ class Attempt {
         const auto lock = net::NetnsLock::take();
         if (!lock) return log("a failed start is not undone: " + lock.error().message);
         if (address_) (void)remove_only(*lock, netlink_, address_->link, address_->address);
-        if (routed_) (void)vmac::unroute(netlink_, ip_);
+        if (routed_) (void)vmac::unroute(netlink_, {&ip_, 1});
         if (device_)
             if (const auto released = vmac::release(*lock, netlink_, *device_);
                 released && !released->empty())

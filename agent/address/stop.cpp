@@ -76,7 +76,7 @@ Outcome<> clear_virtual_mac(const net::NetnsLock& lock, net::Netlink& netlink,
             device && vmac::is_device(*device))
             devices.push_back(*device);
     if (devices.empty() && !parameters.has_virtual_mac()) return {};
-    if (auto cleared = vmac::unroute(netlink, parameters.ip); !cleared)
+    if (auto cleared = vmac::unroute(netlink, {&parameters.ip, 1}); !cleared)
         return failure(Exit::generic, cleared.error());
     for (const auto& device : devices) {
         // Where the address had gone before, its announcements may still go on.

@@ -15,7 +15,9 @@ namespace buoy::net {
 
 namespace {
 
-constexpr std::size_t messages_at_once = 128;  // far below IOV_MAX and the smallest socket buffer
+// Should all be refused, the answers are to fit the smallest socket buffer: they take it more than a kilobyte
+// each.
+constexpr std::size_t messages_at_once = 64;
 
 Result<void> send_part(Netlink& netlink, std::span<const Request> part, std::uint32_t& first) {
     std::array<iovec, messages_at_once> pieces{};
@@ -50,6 +52,12 @@ Result<void> answers(Netlink& netlink, std::uint32_t first, std::size_t count, s
     while (true) {
         const ssize_t got = recv(nl_socket_get_fd(netlink.socket()), buffer.data(), buffer.size(), 0);
         if (got < 0 && errno == EINTR) continue;
+        if (got < 0 && errno == ENOBUFS) {
+            // The rest must not be taken for answers to what is asked next.
+            while (recv(nl_socket_get_fd(netlink.socket()), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0)
+                continue;
+            return fail_errno(ENOBUFS, "cannot read what the kernel says to a batch");
+        }
         if (got < 0) return fail_errno(errno, "cannot read what the kernel says to a batch");
         int left = static_cast<int>(got);
         for (auto* header = reinterpret_cast<nlmsghdr*>(buffer.data()); nlmsg_ok(header, left);

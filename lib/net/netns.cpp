@@ -17,8 +17,6 @@ namespace buoy::net {
 
 namespace {
 
-// What is done under the lock takes a few milliseconds.
-constexpr std::chrono::seconds patience{5};
 constexpr std::chrono::milliseconds step{1};
 
 // The thread's, not the process's: a daemon's other threads stay where they are.
@@ -45,7 +43,7 @@ NetnsScope::~NetnsScope() {
     if (before_ && setns(before_.get(), CLONE_NEWNET) != 0) std::abort();
 }
 
-Result<NetnsLock> NetnsLock::take() {
+Result<NetnsLock> NetnsLock::take(std::chrono::milliseconds patience) {
     Fd fd(open(own_namespace, O_RDONLY | O_CLOEXEC));
     if (!fd) return fail_errno(errno, "cannot open the current network namespace");
     const auto end = std::chrono::steady_clock::now() + patience;

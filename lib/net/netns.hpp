@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <chrono>
 #include <string_view>
 
 #include "buoy/result.hpp"
@@ -33,9 +34,9 @@ class NetnsScope {
 /// namespace itself, so it needs no file and is gone with the process that held it.
 class NetnsLock {
   public:
-    /// Waits for the lock of the calling thread's namespace, but no longer than 5 s: any user of the machine
-    /// may hold it, and must not keep a node from stopping a resource. After that the caller goes on without.
-    static Result<NetnsLock> take();
+    /// Waits for the lock of the calling thread's namespace, but not for ever: any user of the machine may
+    /// hold it, and must not keep a node from stopping a resource. After that the caller goes on without.
+    static Result<NetnsLock> take(std::chrono::milliseconds patience = std::chrono::seconds(5));
 
   private:
     explicit NetnsLock(Fd fd) : fd_(std::move(fd)) {}

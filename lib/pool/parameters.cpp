@@ -7,6 +7,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "buoy/virtual_mac.hpp"
 #include "pool/words.hpp"
 #include "service/core/limits.hpp"
 
@@ -214,6 +215,26 @@ void read_buckets(Reader& reader, PoolParameters& into) {
     into.l2 = PoolParameters{}.l2;
 }
 
+void read_mac(Reader& reader, PoolParameters& into) {
+    const auto given = reader.text("mac");
+    if (!given) return;
+    if (*given != "auto")
+        return reader.reject(fmt::format(
+            "mac='{}' is not auto, which gives every address a MAC made from it; leave mac out, and "
+            "they have the interface's",
+            clipped(*given)));
+    if (into.buckets > 0)
+        return reader.reject(
+            "mac=auto and buckets exclude each other, for l2 says what MAC buckets have: remove one");
+    into.virtual_macs = true;
+    std::map<Mac, IpAddress> macs;
+    for (const IpAddress& ip : into.addresses)
+        if (const auto [other, fresh] = macs.emplace(virtual_mac_of(ip), ip); !fresh)
+            return reader.reject(
+                fmt::format("mac=auto gives {} and {} the same MAC, {}: leave one of them out",
+                            other->second.to_string(), ip.to_string(), other->first.to_string()));
+}
+
 std::string announce_text(const AnnounceCounts& counts) {
     std::string text;
     auto add = [&](std::string_view form, int count) {
@@ -236,13 +257,15 @@ std::string netmask_text(const PoolParameters& parameters) {
 json agreed_json(const PoolParameters& parameters) {
     const json all = parameters.to_json();
     json agreed = {{"name", all.at("name")}};
-    // Without buckets nothing of them, so that the text is what daemons from before buckets make of it.
+    // Of what is not in use nothing, so that the text is what daemons from before it make of the rest.
     const auto of_buckets = [](std::string_view name) {
         return name == "buckets" || name == "hash" || name == "l2";
     };
+    const auto in_use = [&](std::string_view name) {
+        return name == "mac" ? parameters.virtual_macs : parameters.buckets > 0 || !of_buckets(name);
+    };
     for (const auto& info : pool_parameters)
-        if (info.agreed && (parameters.buckets > 0 || !of_buckets(info.name)))
-            agreed[std::string(info.name)] = all.at(std::string(info.name));
+        if (info.agreed && in_use(info.name)) agreed[std::string(info.name)] = all.at(std::string(info.name));
     return agreed;
 }
 
@@ -300,6 +323,7 @@ Result<PoolParameters> parse(const std::string& name, const ParameterTexts& text
     read_announcements(reader, parameters);
     reader.choice("link_down", link_down_words, parameters.link_down);
     read_buckets(reader, parameters);
+    read_mac(reader, parameters);
     if (reader.failed()) return tl::unexpected<Error>(*reader.failed());
     if (const auto size = parameters.agreed_text().size(); size > core::max_parameters)
         return fail(
@@ -327,7 +351,8 @@ json PoolParameters::to_json() const {
             {"buckets", buckets == 0 ? json("") : json(buckets)},
             {"hash", word_of(hash_words, hash)},
             {"l2", word_of(l2_words, l2)},
-            {"attach", word_of(attach_words, attach)}};
+            {"attach", word_of(attach_words, attach)},
+            {"mac", virtual_macs ? "auto" : ""}};
 }
 
 std::string PoolParameters::agreed_text() const {

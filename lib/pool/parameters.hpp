@@ -47,6 +47,7 @@ inline constexpr std::array pool_parameters = {
     ParameterInfo{"hash", "select", "source-port", true, false},
     ParameterInfo{"l2", "select", "multicast", true, false},
     ParameterInfo{"attach", "select", "tc", false, false},
+    ParameterInfo{"mac", "select", "", true, false},
 };
 
 /// What ends a member's claim when its node is lost.
@@ -94,6 +95,7 @@ struct PoolParameters {
     Hash hash = Hash::source_port;  ///< of buckets; else the default
     Layer2 l2 = Layer2::multicast;  ///< likewise
     Attach attach = Attach::tc;
+    bool virtual_macs = false;  ///< mac=auto: every address has a MAC of its own (virtual_mac_of())
 
     [[nodiscard]] std::uint32_t slots() const {
         return buckets > 0 ? buckets : static_cast<std::uint32_t>(addresses.size());

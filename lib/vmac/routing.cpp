@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <optional>
+#include <set>
 
 #include "net/batch.hpp"
 #include "net/errors.hpp"
@@ -28,16 +30,23 @@ int family_of(const IpAddress& ip) {
     return ip.is_v4() ? AF_INET : AF_INET6;
 }
 
-/// The rules that are ours for one of the addresses, but for those that the addresses shall have.
-Result<std::vector<net::SourceRule>> left_over(
-    net::Netlink& netlink, int family, const std::map<IpAddress, std::optional<std::uint32_t>>& tables) {
+/// By address; none: it is to have no rule.
+using Tables = std::map<IpAddress, std::optional<std::uint32_t>>;
+
+/// The rules that are ours for one of the addresses, but for those that the addresses shall have; these are
+/// taken out of `wanted`.
+Result<std::vector<net::SourceRule>> left_over(net::Netlink& netlink, int family, Tables& wanted) {
     auto rules = net::source_rules(netlink, family);
     if (!rules) return rules;
+    std::set<IpAddress> there;
     std::erase_if(*rules, [&](const net::SourceRule& rule) {
         if (rule.priority != rule_priority || rule.table < table_base) return true;
-        const auto found = tables.find(rule.source);
-        return found == tables.end() || found->second == rule.table;
+        const auto found = wanted.find(rule.source);
+        if (found == wanted.end()) return true;
+        if (found->second == rule.table) there.insert(rule.source);
+        return found->second == rule.table;
     });
+    for (const IpAddress& ip : there) wanted.erase(ip);
     return rules;
 }
 
@@ -104,14 +113,17 @@ Result<void> mirror(net::Netlink& netlink, const net::Link& nic, int family,
 }
 
 Result<void> point(net::Netlink& netlink, int family, std::span<const Routed> addresses) {
+    Tables missing;
+    for (const auto& [ip, device] : addresses)
+        if (family_of(ip) == family) missing[ip] = table_of(device);
+    // Left over are those for devices that have gone.
+    const auto old = left_over(netlink, family, missing);
+    if (!old) return tl::unexpected<Error>(old.error());
     std::vector<net::Request> batch;
     std::vector<IpAddress> ips;
-    std::map<IpAddress, std::optional<std::uint32_t>> tables;
-    for (const auto& [ip, device] : addresses) {
-        if (family_of(ip) != family) continue;
-        batch.push_back(net::request_to_add({ip, table_of(device), rule_priority}));
+    for (const auto& [ip, table] : missing) {
+        batch.push_back(net::request_to_add({ip, *table, rule_priority}));
         ips.push_back(ip);
-        tables[ip] = table_of(device);
     }
     const auto refused = net::change_many(netlink, batch);
     if (!refused) return tl::unexpected<Error>(refused.error());
@@ -119,9 +131,7 @@ Result<void> point(net::Netlink& netlink, int family, std::span<const Routed> ad
         if (code != EEXIST)
             return net::fail_errno(code,
                                    fmt::format("cannot add the policy rule for {}", ips[index].to_string()));
-    // Those that were left over, for devices that have gone.
-    const auto old = left_over(netlink, family, tables);
-    return old ? remove_rules(netlink, *old) : tl::unexpected<Error>(old.error());
+    return remove_rules(netlink, *old);
 }
 
 }  // namespace
@@ -142,9 +152,17 @@ Result<void> route_many(net::Netlink& netlink, const net::Link& nic, std::span<c
     return {};
 }
 
-Result<void> unroute(net::Netlink& netlink, const IpAddress& ip) {
-    const auto rules = left_over(netlink, family_of(ip), {{ip, std::nullopt}});
-    return rules ? remove_rules(netlink, *rules) : tl::unexpected<Error>(rules.error());
+Result<void> unroute(net::Netlink& netlink, std::span<const IpAddress> ips) {
+    for (const int family : {AF_INET, AF_INET6}) {
+        Tables tables;
+        for (const IpAddress& ip : ips)
+            if (family_of(ip) == family) tables.emplace(ip, std::nullopt);
+        if (tables.empty()) continue;
+        const auto rules = left_over(netlink, family, tables);
+        if (!rules) return tl::unexpected<Error>(rules.error());
+        if (auto gone = remove_rules(netlink, *rules); !gone) return gone;
+    }
+    return {};
 }
 
 Result<void> unroute_many(net::Netlink& netlink, std::span<const Routed> addresses) {

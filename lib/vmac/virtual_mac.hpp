@@ -64,8 +64,8 @@ struct Routed {
 };
 Result<void> route_many(net::Netlink& netlink, const net::Link& nic, std::span<const Routed> addresses);
 
-/// Removes the policy rules for the address, if there are any. The routes go with the device.
-Result<void> unroute(net::Netlink& netlink, const IpAddress& ip);
+/// Removes the policy rules for the addresses, if there are any. The routes go with the devices.
+Result<void> unroute(net::Netlink& netlink, std::span<const IpAddress> ips);
 /// Those for exactly these devices.
 Result<void> unroute_many(net::Netlink& netlink, std::span<const Routed> addresses);
 

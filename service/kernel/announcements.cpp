@@ -34,7 +34,7 @@ Forms part_of(net::AnnounceForms forms, Announcements::Part part) {
 }
 
 /// The frames name the MAC that the address is at. A group's is named and never sent from.
-void append(Frames& frames, const net::Link& link, const Mac& mac, const IpAddress& ip, Forms forms,
+void append(Frames& frames, const Mac& source, const Mac& mac, const IpAddress& ip, Forms forms,
             bool router) {
     const auto [requests, replies] = forms;
     const std::size_t first = frames.size();
@@ -46,7 +46,7 @@ void append(Frames& frames, const net::Link& link, const Mac& mac, const IpAddre
             frames.push_back(wire::unsolicited_advertisement(mac, ip.v6(), router));
     }
     for (std::size_t i = first; i < frames.size(); ++i)
-        std::ranges::copy(link.mac.bytes, frames[i].begin() + static_cast<std::ptrdiff_t>(mac.bytes.size()));
+        std::ranges::copy(source.bytes, frames[i].begin() + static_cast<std::ptrdiff_t>(mac.bytes.size()));
 }
 
 }  // namespace
@@ -118,7 +118,8 @@ Result<void> Announcements::burst(const std::vector<SlotId>& slots, Part part) {
             router = net::Sysctl::ipv6(link->name, "forwarding").get().value_or(0) > 0;
         }
         for (const IpAddress& ip : held->ips)
-            append(frames, *link, held->group ? held->group->mac(ip) : link->mac, ip,
+            append(frames, held->own.value_or(link->mac),
+                   held->group ? held->group->mac(ip) : held->own.value_or(link->mac), ip,
                    part_of(held->pool->forms, part), router);
     }
     return flush();

@@ -41,13 +41,14 @@ class Announcements {
         Plan pool;
         const net::Link* link = nullptr;
         std::optional<Group> group = std::nullopt;  ///< at whose MACs the addresses are; none: at the link's
+        std::optional<Mac> own = std::nullopt;      ///< virtual MAC that they are at, and speak with
     };
     /// Tells what a slot is now; nothing when it is no longer held, or not to be announced.
     using LookUp = std::function<std::optional<Held>(SlotId)>;
     explicit Announcements(LookUp look_up) : look_up_(std::move(look_up)) {}
 
-    /// Of many slots each is told of once before any is told of in another form: a frame that says nothing new
-    /// would only keep the others waiting.
+    /// Of many slots each is told of once before any is told of in another form: a frame that says nothing
+    /// new would only keep the others waiting.
     enum class Part : std::uint8_t { all, first, rest };
     /// Announces the slots at once.
     Result<void> burst(const std::vector<SlotId>& slots, Part part = Part::all);

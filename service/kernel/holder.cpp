@@ -10,9 +10,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "buoy/virtual_mac.hpp"
 #include "net/address.hpp"
 #include "net/batch.hpp"
 #include "net/sysctl.hpp"
+#include "vmac/virtual_mac.hpp"
 
 namespace buoy::kernel {
 
@@ -42,6 +44,7 @@ Holder::Holder(net::Netlink netlink, gate::Gate* gate, Tell tell)
       gate_(gate),
       tell_(std::move(tell)),
       shared_(netlink_, gate, tell_),
+      macs_(netlink_, tell_),
       passing_(gate != nullptr),
       announcements_([this](SlotId slot) { return held(slot); }) {}
 
@@ -52,7 +55,11 @@ std::optional<Announcements::Held> Holder::held(SlotId slot) {
     const Plan& plan = shared != nullptr ? shared : found->second.pool;
     const Watched* pool = watched(plan->name);
     if (pool == nullptr || !pool->place) return std::nullopt;
-    if (shared == nullptr) return Announcements::Held{{found->second.ip}, plan, &pool->place->nic};
+    if (shared == nullptr) {
+        Announcements::Held slot{{found->second.ip}, plan, &pool->place->nic};
+        if (plan->virtual_macs) slot.own = virtual_mac_of(found->second.ip);
+        return slot;
+    }
     return Announcements::Held{plan->addresses, plan, &pool->place->nic, group_of(*plan)};
 }
 
@@ -86,6 +93,10 @@ void Holder::on(const Watch& order) {
     const auto before = std::exchange(ours_, {});
     for (const Watched& pool : pools_)
         for (const IpAddress& ip : pool.plan->addresses) ours_.emplace(ip, pool.plan->name);
+    by_mac_.clear();
+    for (const Watched& pool : pools_)
+        for (const IpAddress& ip : pool.plan->addresses)
+            if (!pool.plan->buckets) by_mac_.emplace(virtual_mac_of(ip), ip);
     if (gate_ != nullptr)
         for (const auto& [ip, pool] : before)
             if (!ours_.contains(ip)) gate_->forget(ip);
@@ -99,7 +110,7 @@ void Holder::guard() {
     if (gate_ == nullptr) return;
     // Where addresses are, be their pool without a place meanwhile, the gate stays.
     std::set<int> wanted = shared_.links();
-    for (const auto& [slot, open] : open_) wanted.insert(open.address.link);
+    for (const auto& [slot, open] : open_) wanted.insert(open.nic);
     for (Watched& pool : pools_) {
         if (pool.place) wanted.insert(pool.place->nic.index);
         const Result<void> done = guard(pool);
@@ -121,10 +132,16 @@ void Holder::guard() {
 void Holder::clear_links_before() {
     // What an earlier daemon left where its pool no longer has its place is not seen as stray.
     const auto there = net::addresses(netlink_, AF_UNSPEC);
-    if (!there) return tell_(Noticed{there.error().message});
+    const auto links = net::links(netlink_);
+    if (!there || !links) return tell_(Noticed{(there ? links.error() : there.error()).message});
+    std::map<int, int> nics;  // of devices with virtual MACs
+    for (const net::Link& link : *links)
+        if (vmac::is_device(link)) nics.emplace(link.index, *link.parent);
     for (const int link : std::set(gate_->links_before())) {
-        const bool carries = std::ranges::any_of(
-            *there, [&](const net::Address& a) { return a.link == link && ours_.contains(a.ip); });
+        const bool carries = std::ranges::any_of(*there, [&](const net::Address& a) {
+            const auto device = nics.find(a.link);
+            return (device == nics.end() ? a.link : device->second) == link && ours_.contains(a.ip);
+        });
         if (carries) continue;
         if (auto off = gate_->detach(link); !off) tell_(Noticed{off.error().message});
     }
@@ -205,7 +222,8 @@ void Holder::on(const OpenSlots& order) {
             if (placed.slot.index == 0) first.push_back(placed.slot);
             continue;
         }
-        open_.insert_or_assign(placed.slot, Open{pool->plan, placed.ip, pool->place->address(placed.ip)});
+        open_.insert_or_assign(placed.slot, Open{pool->plan, placed.ip, pool->place->nic.index,
+                                                 pool->place->address(placed.ip)});
         by_ip_.insert_or_assign(placed.ip, placed.slot);
         slots.push_back(placed.slot);
     }
@@ -236,16 +254,18 @@ Holder::Failures Holder::show(const std::vector<SlotId>& slots) {
     std::vector<SlotId> shown;
     for (std::size_t at = 0; at < slots.size(); at += slots_at_once) {
         const std::size_t end = std::min(slots.size(), at + slots_at_once);
-        std::vector<net::Request> batch;
-        for (std::size_t i = at; i < end; ++i) {
-            Open& open = open_.at(slots[i]);
+        std::vector<SlotId> added(slots.begin() + static_cast<std::ptrdiff_t>(at),
+                                  slots.begin() + static_cast<std::ptrdiff_t>(end));
+        for (const SlotId slot : added) {
+            Open& open = open_.at(slot);
             open.added = ++additions_;
             // Before the announcement, which has to go through the gate like everything else.
             if (gate_ != nullptr) gate_->open(open.ip);
-            batch.push_back(net::request_to_add(open.address));
         }
-        std::vector<SlotId> added(slots.begin() + static_cast<std::ptrdiff_t>(at),
-                                  slots.begin() + static_cast<std::ptrdiff_t>(end));
+        stand(added, failures);
+        std::vector<net::Request> batch;
+        for (const SlotId slot : added) batch.push_back(net::request_to_add(open_.at(slot).address));
+        Failures refusals;
         auto refused = net::change_many(netlink_, batch);
         if (!refused) {
             tell_(Noticed{refused.error().message});
@@ -253,8 +273,14 @@ Holder::Failures Holder::show(const std::vector<SlotId>& slots) {
             continue;
         }
         for (const auto& [index, code] : *refused)
-            if (code != EEXIST) failures.emplace_back(slots[at + index], code);
-        for (const SlotId slot : slots_of(failures)) std::erase(added, slot);
+            if (code != EEXIST) refusals.emplace_back(added[index], code);
+        if (!refusals.empty()) {
+            // A device without its address is not to stay.
+            std::vector<SlotId> bare = slots_of(refusals);
+            leave(bare, failures);
+            for (const auto& [slot, code] : refusals) std::erase(added, slot);
+            failures.insert(failures.end(), refusals.begin(), refusals.end());
+        }
         announce(added, Announcements::Part::first, failures);
         shown.insert(shown.end(), added.begin(), added.end());
         if (!added.empty()) announcements_.repeat(*open_.at(added.front()).pool, added, now_);
@@ -274,13 +300,52 @@ void Holder::announce(std::vector<SlotId>& slots, Announcements::Part part, Fail
     hide(std::exchange(slots, {}));
 }
 
+void Holder::stand(std::vector<SlotId>& slots, Failures& failures) {
+    std::map<std::string, std::vector<SlotId>> by_pool;
+    for (const SlotId slot : slots)
+        if (const Plan& plan = open_.at(slot).pool; plan->virtual_macs) by_pool[plan->name].push_back(slot);
+    std::set<std::string> said;
+    for (const auto& [name, of_it] : by_pool) {
+        const Watched* pool = watched(name);
+        std::vector<IpAddress> ips;
+        for (const SlotId slot : of_it) ips.push_back(open_.at(slot).ip);
+        const auto devices =
+            pool != nullptr && pool->place ? macs_.stand(pool->place->nic, ips) : std::vector<Result<int>>{};
+        for (std::size_t i = 0; i < of_it.size(); ++i) {
+            if (i < devices.size() && devices[i]) {
+                open_.at(of_it[i]).address = pool->place->address_on(*devices[i], ips[i]);
+                continue;
+            }
+            // Of many that fail for one reason it is said once.
+            if (i < devices.size() && said.size() < 3 && said.insert(devices[i].error().message).second)
+                tell_(Noticed{devices[i].error().message});
+            failures.emplace_back(of_it[i], i < devices.size() ? devices[i].error().code : ENODEV);
+            std::erase(slots, of_it[i]);
+        }
+    }
+}
+
+void Holder::leave(std::vector<SlotId>& slots, Failures& failures) {
+    const auto plain = [this](SlotId slot) { return !open_.at(slot).pool->virtual_macs; };
+    const auto first = std::stable_partition(slots.begin(), slots.end(), plain);
+    if (first == slots.end()) return;
+    std::vector<IpAddress> ips;
+    for (auto slot = first; slot != slots.end(); ++slot) ips.push_back(open_.at(*slot).ip);
+    if (auto left = macs_.leave(ips); !left) {
+        tell_(Noticed{left.error().message});
+        for (auto slot = first; slot != slots.end(); ++slot) failures.emplace_back(*slot, left.error().code);
+    }
+    slots.erase(first, slots.end());
+}
+
 Holder::Failures Holder::hide(std::vector<SlotId> slots) {
+    Failures failures;
+    leave(slots, failures);
     // The oldest address of a network is its primary one, and removing that makes the kernel look at all
     // others: where many go, it goes last.
     std::ranges::sort(slots, std::ranges::greater(), [&](SlotId s) { return open_.at(s).added; });
     std::vector<net::Request> batch;
     for (const SlotId slot : slots) batch.push_back(net::request_to_remove(open_.at(slot).address));
-    Failures failures;
     auto refused = net::change_many(netlink_, batch);
     if (!refused) {
         tell_(Noticed{refused.error().message});
@@ -336,6 +401,8 @@ void Holder::on(const Check& order) {
             *there, [&](const auto& a) { return a.ip == open.ip && a.link == open.address.link; });
         if (!found) problem = open.ip.to_string() + " is held by this node, and not on its NIC";
     }
+    if (const Watched* pool = watched(order.pool); pool != nullptr && pool->plan->virtual_macs && pool->place)
+        if (const std::string wrong = wrong_device(*pool); !wrong.empty()) problem = wrong;
     for (const net::Address& address : *there) {
         const auto mine = ours_.find(address.ip);
         if (mine == ours_.end() || mine->second != order.pool || shared_.has(address.ip)) continue;
@@ -376,6 +443,12 @@ void Holder::run(TimePoint now, TimePoint deadline) {
             passing_ = false;
         }
     }
+    // Once for all words that came together: a NIC is spoken of with each device that is made on it.
+    if (std::exchange(link_changed_, false)) {
+        for (Watched& pool : pools_) look_at(pool);
+        guard();
+    }
+    look_at_devices();
     for (Watched& pool : pools_)
         if (pool.back_at <= now) look_at(pool);
     if (auto told = announcements_.run(now); !told) tell_(Noticed{told.error().message});
@@ -385,81 +458,6 @@ TimePoint Holder::next(TimePoint deadline) const {
     TimePoint due = announcements_.next();
     for (const Watched& pool : pools_) due = std::min(due, pool.back_at);
     return gate_ == nullptr && passing_ && !open_.empty() ? std::min(due, deadline) : due;
-}
-
-void Holder::heard(const nlmsghdr& message) {
-    if (const auto address = net::decode_address(message)) {
-        if (message.nlmsg_type == RTM_DELADDR)
-            vanished(*address);
-        else
-            appeared(*address);
-        return;
-    }
-    if (message.nlmsg_type == RTM_DELNEIGH)
-        for (const Watched& pool : pools_) mend_group(pool);
-    if (message.nlmsg_type != RTM_NEWLINK && message.nlmsg_type != RTM_DELLINK) return;
-    const auto& link = *static_cast<const ifinfomsg*>(NLMSG_DATA(&message));
-    // Another family's word is of a bridge's port. With a link everything on it is gone.
-    if (message.nlmsg_type == RTM_DELLINK && link.ifi_family == AF_UNSPEC) guarded_.erase(link.ifi_index);
-    for (Watched& pool : pools_) look_at(pool);
-    guard();
-}
-
-void Holder::mend_group(const Watched& pool) {
-    if (pool.place && pool.place->nic.up && pool.place->nic.carrier) shared_.mend_group(pool.plan->name);
-}
-
-void Holder::look_again() {
-    for (Watched& pool : pools_) look_at(pool);
-    guard();
-    shared_.put_back();
-    if (!passing_) return;
-    // What is there already stays as it is; what was missing comes back.
-    show(all_open());
-    remove_strays();
-}
-
-void Holder::vanished(const net::Address& address) {
-    if (shared_.vanished(address)) return;
-    const auto slot = by_ip_.find(address.ip);
-    if (slot == by_ip_.end() || !passing_) return;
-    const Open& open = open_.at(slot->second);
-    if (open.address.link != address.link) return;
-    const auto added = net::add_address(netlink_, open.address);
-    // Our own removal, heard of late, after which it was added again.
-    if (!added && added.error().code == EEXIST) return;
-    const std::string what = address.ip.to_string() + " was removed behind our back";
-    if (!added) return tell_(Noticed{what + ", and " + added.error().message});
-    if (auto told = announcements_.burst({slot->second}); !told) tell_(Noticed{told.error().message});
-    tell_(Noticed{what + " and has been put back"});
-}
-
-bool Holder::remove_stray(const net::Address& address) {
-    const auto mine = ours_.find(address.ip);
-    if (mine == ours_.end() || shared_.has(address.ip)) return false;
-    if (by_ip_.contains(address.ip) && passing_) return false;
-    const Watched* pool = watched(mine->second);
-    if (pool == nullptr || !pool->place || pool->place->nic.index != address.link) return false;
-    return net::remove_address(netlink_, address).has_value();
-}
-
-void Holder::appeared(const net::Address& address) {
-    // Where it cannot be removed it was one of ours, closed since.
-    if (remove_stray(address))
-        tell_(Noticed{
-            fmt::format("{} was added behind our back and has been removed: its pool gives it to another "
-                        "node, or to none",
-                        address.ip.to_string())});
-}
-
-void Holder::remove_strays() {
-    const auto there = net::addresses(netlink_, AF_UNSPEC);
-    if (!there) return tell_(Noticed{there.error().message});
-    std::size_t removed = 0;
-    for (const net::Address& address : *there)
-        if (remove_stray(address)) ++removed;
-    if (removed > 0)
-        tell_(Noticed{fmt::format("{} addresses that were here before have been removed", removed)});
 }
 
 }  // namespace buoy::kernel

@@ -17,13 +17,15 @@
 #include "service/kernel/place.hpp"
 #include "service/kernel/plan.hpp"
 #include "service/kernel/shared_addresses.hpp"
+#include "service/kernel/virtual_macs.hpp"
 
 namespace buoy::kernel {
 
 /// Makes this node answer for slots: puts their addresses on the NIC, announces them, and takes them away
 /// again. Nothing is on the NIC past the deadline, and what is changed behind its back is put right.
 ///
-/// Addresses of bucket pools are another matter: shared_addresses.hpp.
+/// Addresses of bucket pools are another matter: shared_addresses.hpp. With mac=auto each address is on a
+/// device of its own, which comes and goes with it: virtual_macs.hpp.
 ///
 /// With a gate the deadline is the gate's, and a slot is closed as soon as the gate is shut for it; the
 /// address goes right after. Without one the deadline is only as good as this thread (design 4.4). Not
@@ -37,7 +39,7 @@ class Holder {
     Holder& operator=(const Holder&) = delete;
 
     void carry_out(const Order& order, TimePoint now);
-    /// To be called when the deadline may have changed and when next() has come.
+    /// To be called when the deadline may have changed, when words were heard, and when next() has come.
     void run(TimePoint now, TimePoint deadline);
     [[nodiscard]] TimePoint next(TimePoint deadline) const;
     /// Word from the kernel (RTNLGRP_LINK, _IPV4_IFADDR, _IPV6_IFADDR, rtnetlink(7)), and of MACs that were
@@ -58,7 +60,8 @@ class Holder {
     struct Open {
         Plan pool;
         IpAddress ip;
-        net::Address address;     ///< as it is on the NIC, or was last
+        int nic = 0;              ///< whose gate is open for it
+        net::Address address;     ///< as it is on the NIC or on its device there, or was last
         std::uint64_t added = 0;  ///< counts additions: the later one is the greater
     };
 
@@ -86,6 +89,10 @@ class Holder {
     using Failures = std::vector<std::pair<SlotId, int>>;
     Failures show(const std::vector<SlotId>& slots);
     Failures hide(std::vector<SlotId> slots);
+    /// Makes the devices of those slots that have virtual MACs. What fails is taken out of `slots`.
+    void stand(std::vector<SlotId>& slots, Failures& failures);
+    /// Removes them, with the addresses; these are taken out of `slots`.
+    void leave(std::vector<SlotId>& slots, Failures& failures);
     /// Where the slots cannot be announced they are hidden again, and taken out of `slots`.
     void announce(std::vector<SlotId>& slots, Announcements::Part part, Failures& failures);
     [[nodiscard]] std::vector<SlotId> all_open() const;
@@ -94,6 +101,18 @@ class Holder {
     bool remove_stray(const net::Address& address);
     void appeared(const net::Address& address);
     void vanished(const net::Address& address);
+    /// Adds the address of an open slot anew, with its device if it has one. Error code EEXIST if it is
+    /// there.
+    Result<void> put_back(Open& open);
+    /// Word of a link: whether it was of a device with a virtual MAC, which is no pool's NIC.
+    bool heard_of_device(const nlmsghdr& message);
+    /// Looks at the devices that there was word of, and puts right what is not as it should be.
+    void look_at_devices();
+    void mend(const IpAddress& ip, const std::vector<net::Link>& links);
+    /// Devices of the watched pools' addresses that are not held here.
+    [[nodiscard]] std::vector<VirtualMacs::Stray> stray_devices(const std::vector<net::Link>& links) const;
+    /// What is wrong with the devices of a pool's slots; empty if nothing is.
+    std::string wrong_device(const Watched& pool);
 
     net::Netlink netlink_;
     gate::Gate* gate_;
@@ -102,6 +121,7 @@ class Holder {
     std::map<SlotId, Open> open_;
     std::map<IpAddress, SlotId> by_ip_;      ///< of open_
     std::map<IpAddress, std::string> ours_;  ///< every address of the watched pools, and its pool
+    std::map<Mac, IpAddress> by_mac_;  ///< of ours_ that are slots: by the virtual MAC, whether in use or not
     std::uint64_t additions_ = 0;
     struct Guarded {
         Mac mac;  ///< of the link as the gate knows it
@@ -110,7 +130,10 @@ class Holder {
     };
     std::map<int, Guarded> guarded_;  ///< links that have the gate
     SharedAddresses shared_;
-    bool passing_ = false;  ///< what is open is on the NIC: always with a gate, else before the deadline
+    VirtualMacs macs_;
+    bool link_changed_ = false;  ///< there was word of another link
+    std::set<int> suspects_;     ///< devices that there was word of
+    bool passing_ = false;       ///< what is open is on the NIC: always with a gate, else before the deadline
     TimePoint now_;
     Announcements announcements_;
 };

@@ -26,7 +26,8 @@ namespace buoy::kernel {
 
 namespace {
 
-constexpr int events_buffer = 8 << 20;  // bytes: word of some ten thousand addresses
+constexpr int events_buffer =
+    32 << 20;  // bytes: word of some ten thousand addresses, or two thousand devices
 
 TimePoint boot_now() {
     timespec now{};

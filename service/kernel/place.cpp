@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "net/route.hpp"
+#include "vmac/virtual_mac.hpp"
 
 namespace buoy::kernel {
 
@@ -40,7 +41,10 @@ Result<net::Link> find_nic(net::Netlink& netlink, const PoolPlan& plan) {
                                 "cidr_netmask",
                                 first.to_string()),
                     ENODEV);
-    return net::find_link(netlink, (*route)->link);
+    auto nic = net::find_link(netlink, (*route)->link);
+    // A device of an address outside every network of its NIC, which comes and goes.
+    if (nic && vmac::is_device(*nic)) return net::find_link(netlink, *nic->parent);
+    return nic;
 }
 
 Result<int> prefix_length(net::Netlink& netlink, const PoolPlan& plan, const net::Link& nic, bool v4) {
@@ -65,6 +69,13 @@ net::Address Place::address(const IpAddress& ip) const {
     return address;
 }
 
+net::Address Place::address_on(int device, const IpAddress& ip) const {
+    net::Address it = address(ip);
+    it.link = device;
+    it.no_prefix_route = ip.is_v4() ? connected4 : connected6;
+    return it;
+}
+
 Result<Place> find_place(net::Netlink& netlink, const PoolPlan& plan) {
     auto nic = find_nic(netlink, plan);
     if (!nic) return tl::unexpected<Error>(nic.error());
@@ -72,7 +83,19 @@ Result<Place> find_place(net::Netlink& netlink, const PoolPlan& plan) {
     if (!prefix4) return tl::unexpected<Error>(prefix4.error());
     const auto prefix6 = prefix_length(netlink, plan, *nic, false);
     if (!prefix6) return tl::unexpected<Error>(prefix6.error());
-    return Place{std::move(*nic), *prefix4, *prefix6};
+    Place place{std::move(*nic), *prefix4, *prefix6};
+    if (!plan.virtual_macs) return place;
+    if (!place.nic.ethernet)
+        return fail(
+            fmt::format("mac=auto, but {} is not an Ethernet interface: choose another nic", place.nic.name));
+    for (const bool v4 : {true, false}) {
+        const IpAddress* first = first_of(plan, v4);
+        if (first == nullptr) continue;
+        const auto route = route_to(netlink, *first, place.nic.index);
+        if (!route) return tl::unexpected<Error>(route.error());
+        (v4 ? place.connected4 : place.connected6) = route->has_value();
+    }
+    return place;
 }
 
 }  // namespace buoy::kernel

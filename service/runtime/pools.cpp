@@ -61,6 +61,7 @@ kernel::PoolPlan plan_of(const pool::PoolParameters& parameters) {
             .division = {parameters.buckets, hash_of(parameters.hash), seed_of(parameters.name)},
             .l2 = parameters.l2 == pool::Layer2::flood ? kernel::Layer2::flood : kernel::Layer2::multicast};
     plan.attach = parameters.attach == pool::Attach::xdp ? gate::Attach::xdp : gate::Attach::tc;
+    plan.virtual_macs = parameters.virtual_macs;
     plan.nic = parameters.nic;
     plan.prefix4 = parameters.prefix4;
     plan.prefix6 = parameters.prefix6;

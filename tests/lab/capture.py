@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Capture:
-    """Records ARP, ICMP and ICMPv6 from its making until `stop`; use it as a context manager.
+    """Records ARP, ICMP and ICMPv6, and all that comes from virtual MACs, until `stop`; use it as a context manager.
 
     At the switch (the default) it sees what each host sends on the LAN, and from whose port; at the
     client it sees what reaches the client.

@@ -18,9 +18,15 @@ SO_ATTACH_FILTER = 26
 SO_RCVBUFFORCE = 33
 _RECEIVE_BUFFER = 4 << 20
 
-# Classic BPF: ARP, ICMP and ICMPv6 only. Corosync's traffic would drown a reader in Python.
+# Classic BPF: ARP, ICMP and ICMPv6, and whatever comes from a virtual MAC that is made from one of the lab's
+# addresses. Corosync's traffic would drown a reader in Python.
 _LOAD_HALF, _LOAD_BYTE, _JUMP_EQUAL, _RETURN = 0x28, 0x30, 0x15, 0x06
 _FILTER = [
+    (_LOAD_HALF, 0, 0, 6),
+    (_JUMP_EQUAL, 11, 0, 0x02B6),
+    (_JUMP_EQUAL, 0, 2, 0x02B0),
+    (_LOAD_HALF, 0, 0, 8),
+    (_JUMP_EQUAL, 8, 0, 0x0A4D),
     (_LOAD_HALF, 0, 0, 12),
     (_JUMP_EQUAL, 6, 0, ARP),
     (_JUMP_EQUAL, 0, 2, IPV4),

@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <random>
 
+#include "buoy/virtual_mac.hpp"
 #include "service/core/limits.hpp"
 
 namespace buoy::pool {
@@ -144,6 +147,8 @@ const Bad bad_values[] = {
     {"l2", "unicast", "multicast, flood"},
     {"l2", "answer", "not there yet"},
     {"attach", "egress", "tc, xdp"},
+    {"mac", "vrrp:7", "is not auto"},
+    {"mac", "02:00:5e:77:00:01", "is not auto"},
 };
 
 TEST(BadValues, are_refused_by_parameter_and_value) {
@@ -154,6 +159,24 @@ TEST(BadValues, are_refused_by_parameter_and_value) {
         const std::string subject = bad.says == std::string("nic is not set") ? "nic" : bad.parameter;
         EXPECT_EQ(reason.find(subject), 0U) << reason;
     }
+}
+
+TEST(BadValues, of_virtual_macs) {
+    EXPECT_EQ(refusal({{"mac", "auto"}, {"buckets", "8"}}).find("mac=auto and buckets exclude each other"),
+              0U);
+    // Made from sixteen bytes, some pair has the same four.
+    std::map<Mac, IpAddress> seen;
+    std::mt19937 dice(1);
+    std::string both;
+    while (both.empty()) {
+        Ipv6 ip = Ipv6::parse("2001:db8::").value();
+        for (std::size_t i = 8; i < 16; ++i) ip.bytes[i] = static_cast<std::uint8_t>(dice());
+        const auto [other, fresh] = seen.emplace(virtual_mac_of(ip), ip);
+        if (!fresh) both = other->second.to_string() + " " + ip.to_string();
+    }
+    const std::string said = refusal({{"addresses", both}, {"mac", "auto"}});
+    EXPECT_NE(said.find("the same MAC"), std::string::npos) << said;
+    EXPECT_EQ(refusal({{"addresses", both}}), "");
 }
 
 TEST(BadValues, exist_for_every_parameter) {
@@ -243,11 +266,13 @@ const ParameterTexts others = {{"addresses", "192.0.2.1-192.0.2.3"},
                                {"buckets", "4096"},
                                {"hash", "tuple"},
                                {"l2", "flood"},
-                               {"attach", "xdp"}};
+                               {"attach", "xdp"},
+                               {"mac", "auto"}};
 
 TEST(Json, gives_back_what_went_in) {
     EXPECT_EQ(others.size(), pool_parameters.size());
     ParameterTexts all = others;
+    all.erase("mac");  // not with buckets
     for (const auto& [name, value] : others)
         for (const auto& parameters : {read({{name, value}}), read(all),
                                        read({{"addresses", both_families}, {"cidr_netmask", "24,64"}})}) {
@@ -258,12 +283,16 @@ TEST(Json, gives_back_what_went_in) {
 }
 
 TEST(Json, the_agreed_text_gives_back_what_is_agreed) {
-    const auto parameters = read(others);
-    const auto again = PoolParameters::from_text(parameters.agreed_text());
-    ASSERT_TRUE(again) << again.error().message;
-    EXPECT_EQ(again->fingerprint(), parameters.fingerprint());
-    EXPECT_EQ(difference(*again, parameters), "");
-    EXPECT_EQ(again->weight, 100U);
+    for (const char* exclusive : {"mac", "buckets"}) {
+        ParameterTexts given = others;
+        given.erase(exclusive);
+        const auto parameters = read(given);
+        const auto again = PoolParameters::from_text(parameters.agreed_text());
+        ASSERT_TRUE(again) << again.error().message;
+        EXPECT_EQ(again->fingerprint(), parameters.fingerprint());
+        EXPECT_EQ(difference(*again, parameters), "");
+        EXPECT_EQ(again->weight, 100U);
+    }
 }
 
 TEST(Json, from_a_newer_version_is_read) {

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Pools with virtual MACs: every address has its own, and takes it along from node to node."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import json
+import signal
+import unittest
+
+from pooling import PoolTest
+
+from lab.capture import Capture
+from lab.commands import ip
+from lab.pool import Pool, Standing
+from lab.switch import CLIENT
+from lab.waiting import wait_until
+
+AGENT_FILE = "/usr/lib/ocf/resource.d/buoy/pool"
+NAME = "macs"
+
+
+def v4_mac(address: str) -> str:
+    """The virtual MAC of an IPv4 address: 02:b0, and the address."""
+    return "02:b0:" + ipaddress.IPv4Address(address).packed.hex(":")
+
+
+class MacPoolTest(PoolTest):
+    """Thirty addresses with virtual MACs, and a capture of all that is ever sent from one."""
+
+    keep = frozenset({NAME})
+
+    def made(self) -> Standing:
+        self.pool = Pool(self.cluster, NAME)
+        if NAME not in self.cluster.view().resources:
+            self.pool.create("mac=auto")
+        return self.settled()
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.macs = {address: self.mac_on(self.before.owners[address], address) for address in self.pool.addresses}
+
+    def mac_on(self, node: str, address: str) -> str:
+        """The MAC of the link that carries an address on a node."""
+        links = json.loads(self.cluster.run(node, ["ip", "-json", "address"]).stdout)
+        (mac,) = [link["address"] for link in links if address in [one.get("local") for one in link["addr_info"]]]
+        return mac
+
+    def devices(self, node: str) -> dict[str, str]:
+        """The macvlan devices of a node, by MAC."""
+        links = json.loads(self.cluster.run(node, ["ip", "-json", "link", "show", "type", "macvlan"]).stdout)
+        return {link["address"]: link["ifname"] for link in links if link}
+
+    def traces(self, node: str) -> str:
+        """What virtual MACs change of a node: its links, rules, and the NIC's settings."""
+        keys = ("arp_ignore", "arp_announce", "arp_filter", "rp_filter")
+        files = " ".join(f"/proc/sys/net/ipv4/conf/eth0/{key}" for key in keys)
+        return self.cluster.run(node, ["sh", "-c", f"ip -o link; ip rule; ip -6 rule; cat {files}"]).stdout
+
+    def neighbours(self) -> dict[str, str]:
+        """What the client's kernel has for the pool's addresses."""
+        entries = json.loads(ip("-json", "neighbor", netns=self.cluster.switch.netns_of(CLIENT)) or "[]")
+        known = {entry["dst"]: entry.get("lladdr", "") for entry in entries}
+        return {address: known.get(address, "") for address in self.pool.addresses}
+
+    def senders(self, capture: Capture, address: str) -> list[str]:
+        """Who sent from an address's MAC, one after the other."""
+        mac = self.macs[address]
+        hosts = [frame.host for frame in capture.frames(lambda frame: frame.source == mac)]
+        return [host for host, _ in itertools.groupby(hosts)]
+
+    def assert_in_sequence(self, capture: Capture, moves: dict[str, list[str]]) -> None:
+        """Nobody sent from a MAC before it had it, nor after it had given it away; whatever it sent."""
+        sent = {address: self.senders(capture, address) for address in self.pool.addresses}
+        self.assertEqual(moves, sent, "senders from each virtual MAC")
+
+    def assert_at(self, owners: dict[str, str]) -> None:
+        """Every address has its MAC as ever, at its owner and behind its port; no other device is anywhere."""
+        self.assertEqual(self.macs, {address: self.mac_on(owners[address], address) for address in self.macs})
+        for node in set(owners.values()):
+            mine = {self.macs[address] for address in owners if owners[address] == node}
+            self.assertEqual(mine, set(self.devices(node)), f"devices of {node}")
+        for address, mac in self.macs.items():
+            self.assertEqual([owners[address]], self.cluster.switch.forwarding(mac), f"port of {address}")
+
+
+class Made(MacPoolTest):
+    def test_every_address_has_a_mac_of_its_own(self) -> None:
+        with self.sweep() as sweep:
+            self.wait_covered(sweep)
+            self.assertEqual(self.macs, self.neighbours())
+            self.assertEqual(30, len(set(self.macs.values())))
+            for address, mac in self.macs.items():
+                if ":" not in address:
+                    self.assertEqual(v4_mac(address), mac)
+            self.assert_at(self.before.owners)
+            self.assert_exclusive(sweep)
+
+    def test_nodes_and_addresses_reach_each_other(self) -> None:
+        mine, other = self.before.of("n1")[:2]
+        theirs = self.before.of("n2")[0]
+        last6 = {node: self.before.of(node)[-1] for node in ("n1", "n2")}
+        ways = [([], mine), ([], theirs), (["-I", mine], other), (["-I", mine], theirs), ([], last6["n1"]),
+                ([], last6["n2"]), (["-I", last6["n1"]], last6["n2"])]  # fmt: skip
+        for options, to in ways:
+            with self.subTest(options=options, to=to):
+                self.cluster.run("n1", ["ping", "-n", "-c", "1", "-W", "5", *options, to])
+
+    def test_what_an_administrator_does_to_a_device_is_put_right(self) -> None:
+        address = self.before.of("n2")[0]
+        mac = self.macs[address]
+        device = self.devices("n2")[mac]
+        for command in (f"ip link delete {device}", f"ip link set {device} address 02:00:00:00:00:77",
+                        f"ip link set {device} down", f"ip address delete {address}/{64 if ':' in address else 24} dev {device}"):  # fmt: skip
+            with self.subTest(command=command):
+                self.cluster.run("n2", ["sh", "-c", command])
+                self.pool.buoy("n2", "status")
+                wait_until("it to be back", lambda: self.client.answers(address, 3) and mac in self.devices("n2"))
+        self.settled()
+        self.assert_at(self.before.owners)
+
+
+class Moved(MacPoolTest):
+    def test_move_and_standby_take_the_macs_along(self) -> None:
+        address = self.before.of("n1")[0]
+        moves = {one: [owner] for one, owner in self.before.owners.items()}
+        with self.client.capture() as capture, self.sweep() as sweep:
+            known = self.neighbours()
+            self.pool.buoy("n1", "move", address, "n3")
+            held = sweep.wait("n3 to answer", lambda held: held[address] == "n3")
+            self.note(moves, held)
+            self.cluster.pcs("node", "standby", "n2")
+            held = self.wait_covered(sweep, "n2")
+            self.note(moves, held)
+            wait_until("the devices of n2 to go", lambda: self.devices("n2") == {})
+            standing = self.settled("n1", "n3")
+            self.assert_at(standing.owners)
+            self.note(moves, standing.owners)
+            self.assertEqual(known, self.neighbours(), "the client had to learn another MAC")
+            for one, report in sweep.reports().items():
+                self.assertEqual({self.macs[one]}, {turn.mac for turn in report.turns()}, one)
+            self.assert_exclusive(sweep)
+            self.assert_in_sequence(capture, moves)
+
+    def note(self, moves: dict[str, list[str]], held: dict[str, str]) -> None:
+        """One more place for those that have moved."""
+        for address, owner in held.items():
+            if moves[address][-1] != owner:
+                moves[address].append(owner)
+
+    def test_power_off_takes_them_along(self) -> None:
+        moves = {one: [owner] for one, owner in self.before.owners.items()}
+        with self.client.capture() as capture, self.sweep() as sweep:
+            known = self.neighbours()
+            self.cluster.power_off("n3")
+            held = self.wait_covered(sweep, "n3")
+            self.note(moves, held)
+            self.assert_taken_over("n3", held)
+            self.assert_at(held)
+            self.assertEqual(known, self.neighbours(), "the client had to learn another MAC")
+            self.assert_exclusive(sweep)
+            self.assert_in_sequence(capture, moves)
+
+    def test_a_half_dead_node_is_silent_from_every_mac(self) -> None:
+        moves = {one: [owner] for one, owner in self.before.owners.items()}
+        self.cluster.set_fencing("fail")
+        with self.client.capture() as capture, self.sweep() as sweep:
+            self.cluster.kill("n2")
+            held = self.wait_covered(sweep, "n2")
+            self.note(moves, held)
+            self.assert_taken_over("n2", held)
+            self.assert_exclusive(sweep)
+            self.assert_in_sequence(capture, moves)
+
+    def test_daemon_killed_and_started_again(self) -> None:
+        with self.sweep() as sweep:
+            self.cluster.pcs("resource", "unmanage", NAME)
+            self.addCleanup(self.cluster.pcs, "resource", "manage", NAME)
+            self.signal_daemon("n1", signal.SIGKILL)
+            self.wait_covered(sweep, "n1")
+            self.assertEqual({self.macs[one] for one in self.before.of("n1")}, set(self.devices("n1")))
+            self.cluster.pcs("resource", "manage", NAME)
+            standing = self.settled()
+            self.wait_covered(sweep)
+            self.assert_at(standing.owners)
+            self.assert_exclusive(sweep)
+
+    def test_stopped_while_the_daemon_is_dead_nothing_is_left(self) -> None:
+        values = ["OCF_ROOT=/usr/lib/ocf", f"OCF_RESOURCE_INSTANCE={NAME}",
+                  f"OCF_RESKEY_addresses={self.pool.text}", "OCF_RESKEY_mac=auto"]  # fmt: skip
+        stop = f"kill -9 $(pidof -s buoyd); {AGENT_FILE} stop && ip -o link; ip rule; ip -6 rule"
+        shown = self.cluster.run("n2", ["env", *values, "sh", "-c", stop]).stdout
+        self.assertIn("eth0", shown)
+        self.assertNotIn("bv02b", shown)
+        self.assertNotIn("5000:", shown)
+        self.settled()
+
+
+class Gone(MacPoolTest):
+    def test_deleted_it_leaves_every_node_as_it_was(self) -> None:
+        nodes = self.cluster.node_names()
+        self.pool.delete()
+        self.cluster.settle()
+        before = {node: self.traces(node) for node in nodes}
+        for node in nodes:
+            self.assertNotIn("bv02b", before[node])
+        self.made()
+        self.assertNotEqual(before, {node: self.traces(node) for node in nodes})
+        self.pool.delete()
+        self.cluster.settle()
+        self.assertEqual(before, {node: self.traces(node) for node in nodes})
+
+    def test_beside_addresses_with_virtual_macs(self) -> None:
+        self.cluster.pcs("resource", "create", "vip", "ocf:buoy:address", "ip=10.77.0.50", "mac=auto")
+        node = self.cluster.wait_running("vip")
+        with self.client.probe("10.77.0.50") as probe, self.sweep() as sweep:
+            probe.wait_answer(node)
+            self.cluster.pcs("node", "standby", node)
+            self.wait_covered(sweep, node)
+            target = self.cluster.wait_running("vip")
+            probe.wait_answer(target)
+            self.cluster.pcs("node", "unstandby", node)
+            self.settled()
+            self.cluster.pcs("resource", "delete", "vip")
+            self.cluster.settle()
+            self.wait_covered(sweep)
+            self.assertEqual("1\n", self.cluster.run(target, ["cat", "/proc/sys/net/ipv4/conf/eth0/arp_ignore"]).stdout)
+            self.assert_exclusive(sweep)
+
+    def test_members_without_are_refused(self) -> None:
+        values = ["OCF_ROOT=/usr/lib/ocf", "OCF_RESOURCE_INSTANCE=other", "OCF_RESKEY_addresses=10.77.0.90"]
+        self.addCleanup(self.cluster.run, "n1", ["env", *values, AGENT_FILE, "stop"])
+        self.cluster.run("n1", ["env", *values, "OCF_RESKEY_mac=auto", AGENT_FILE, "start"])
+        refused = self.cluster.run("n2", ["env", *values, AGENT_FILE, "start"], check=False)
+        self.assertRegex(refused.stdout + refused.stderr, "ocf-exit-reason:.*mac is '' here, but 'auto' in the cluster")
+
+
+if __name__ == "__main__":
+    unittest.main()
