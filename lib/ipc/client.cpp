@@ -73,7 +73,8 @@ tl::unexpected<Error> not_connected(int code) {
         case EPERM:
             return not_allowed();
         case EAGAIN:
-            return fail("buoyd has too many to talk to: end programs that keep asking it, or use sudo", EAGAIN);
+            return fail("buoyd has too many to talk to: end programs that keep asking it, or use sudo",
+                        EAGAIN);
         case ENOTCONN:
         case ECONNRESET:
         case EPIPE:
