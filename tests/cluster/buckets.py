@@ -9,10 +9,10 @@ import subprocess
 import unittest
 from collections import Counter
 
+from lab.commands import ip, run
 from lab.knock import Knock
 from lab.pool import Pool, Standing
 from lab.probe import now_ms
-from lab.shared import long
 from lab.switch import CLIENT
 from lab.waiting import wait_until
 from pooling import StandingPoolTest
@@ -308,7 +308,6 @@ class Lost(BucketTest):
     def test_all_processes_killed_and_the_kernel_is_silent(self) -> None:
         self.assert_silent_half_dead()
 
-    @long
     def test_cut_off_node_is_silent_and_comes_back(self) -> None:
         self.cluster.set_fencing("fail")
         with self.begun() as knock:
@@ -317,7 +316,6 @@ class Lost(BucketTest):
             self.cluster.heal()
             self.assert_back(knock)
 
-    @long
     def test_without_quorum_nobody_answers(self) -> None:
         self.cluster.set_fencing("fail")
         with self.begun() as knock:
@@ -349,6 +347,108 @@ class Flooded(BucketTest):
         for addresses in (self.pool.addresses, other.addresses):
             with Knock(self.cluster, addresses, per_second=4000, clients=16, ports=50, count=800) as knock:
                 self.assertEqual({1}, {len(syn.answers) for syn in knock.wait_sent()}, addresses)
+
+
+class Snooped(BucketTest):
+    """A switch that snoops: it asks every second who is in which group, and forgets in 2.5 s who does not say."""
+
+    # Before it begins, or it would trust its own asking only after the usual times.
+    TIMES = (
+        "mcast_stats_enabled 1 mcast_query_interval 100 mcast_query_response_interval 50 "
+        "mcast_membership_interval 250 mcast_startup_query_interval 50"
+    )
+    FORGOTTEN_AFTER = 6  # queries
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.switch = self.cluster.switch.netns
+        self.addCleanup(ip, *"link set lan type bridge mcast_snooping 0".split(), netns=self.switch)
+        for options in (self.TIMES, "mcast_snooping 1 mcast_querier 1"):
+            ip(*f"link set lan type bridge {options}".split(), netns=self.switch)
+        # It asks IPv6 hosts from an address of its own (RFC 3810 section 5.1.14).
+        self.addCleanup(ip, *"address delete fe80::5/64 dev lan".split(), netns=self.switch)
+        ip(*"address add fe80::5/64 dev lan nodad".split(), netns=self.switch)
+        # Neighbour discovery goes by groups, too: every host has to have said which are its own.
+        self.wait_asked()
+
+    def members(self) -> set[frozenset[str]]:
+        """Which ports have members, of each group that pools have."""
+        (table,) = json.loads(run(["bridge", "-n", self.switch, "-json", "mdb", "show", "dev", "lan"]))
+        ports: dict[str, set[str]] = {}
+        for entry in table["mdb"]:
+            if entry["grp"].startswith(("239.", "ff15:")):
+                ports.setdefault(entry["grp"], set()).add(entry["port"])
+        return {frozenset(of_one) for of_one in ports.values()} if len(ports) == 2 else set()
+
+    def queries(self) -> int:
+        """How often the switch has asked IPv4 hosts."""
+        shown = ip(*"-json link xstats type bridge dev lan igmp".split(), netns=self.switch)
+        return json.loads(shown)[0]["multicast"]["igmp_queries"]["rx_v2"]
+
+    def wait_asked(self) -> None:
+        """So often that whoever has not answered is forgotten, and the switch goes by what it has heard."""
+        asked = self.queries()
+        wait_until("the time of a membership", lambda: self.queries() > asked + self.FORGOTTEN_AFTER)
+
+    def sent_to(self, host: str) -> int:
+        """Frames that left the switch by a host's port."""
+        (port,) = json.loads(ip("-json", "-s", "link", "show", f"{host}-lan", netns=self.switch))
+        return port["stats64"]["tx"]["packets"]
+
+    def have_ports(self, option: str, value: str, default: str, *hosts: str) -> None:
+        """`bridge link set` for hosts' ports, undone in the end."""
+        for host in hosts:
+            change = ["bridge", "-n", self.switch, "link", "set", "dev", f"{host}-lan", option]
+            self.addCleanup(run, [*change, default])
+            run([*change, value])
+
+    def assert_answered(self, times: int = 1) -> None:
+        with Knock(self.cluster, self.pool.addresses, per_second=4000, clients=8, ports=100, count=1600) as knock:
+            syns = knock.wait_sent()
+        self.assertEqual({times: 1600}, dict(Counter(len(syn.answers) for syn in syns)), "answers to a SYN")
+
+    def test_members_are_known_and_stay_known(self) -> None:
+        all_three = {frozenset({"n1-lan", "n2-lan", "n3-lan"})}
+        wait_until("the ports of all members", lambda: self.members() == all_three)
+        self.wait_asked()
+        self.assertEqual(all_three, self.members())
+
+    def test_members_alone_are_reached_where_their_ports_are_routers(self) -> None:
+        """As docs/switches.md has it."""
+        self.cluster.pcs("node", "standby", "n3")
+        self.settled("n1", "n2")
+        wait_until("the ports of the members", lambda: self.members() == {frozenset({"n1-lan", "n2-lan"})})
+        # The IP destination is no group that anybody joined.
+        self.assert_answered(0)
+        self.have_ports("mcast_router", "2", "1", "n1", "n2")
+        before = self.sent_to("n3")
+        self.assert_answered()
+        self.assertLess(self.sent_to("n3") - before, 400)
+
+
+class SnoopedFlood(Snooped):
+    """The MAC of a flood pool is no group's."""
+
+    keep = frozenset({"flood"})
+    name = "flood"
+    addresses = "10.77.0.82 2001:db8:77::82"
+    options = ("l2=flood",)
+
+    def test_members_are_known_and_stay_known(self) -> None:
+        self.assert_answered()
+        self.assertEqual(set(), self.members(), "it has no group")
+
+    def test_members_alone_are_reached_where_their_ports_are_routers(self) -> None:
+        """For this mode it is the port of who is no member that is told."""
+        self.cluster.pcs("node", "standby", "n3")
+        self.settled("n1", "n2")
+        before = self.sent_to("n3")
+        self.assert_answered()
+        self.assertGreater(self.sent_to("n3") - before, 1600)
+        self.have_ports("flood", "off", "on", "n3")
+        before = self.sent_to("n3")
+        self.assert_answered()
+        self.assertLess(self.sent_to("n3") - before, 400)
 
 
 class AtTheDriver(BucketTest):
