@@ -274,6 +274,29 @@ TEST_F(shared_addresses, of_one_pool_stay_when_another_comes) {
     EXPECT_EQ(checked_, "");
 }
 
+TEST_F(shared_addresses, of_sixty_four_pools_stand_side_by_side) {
+    std::vector<Plan> pools;
+    for (std::uint8_t i = 0; i < 64; ++i) {
+        PoolPlan one = plan(i % 2 == 0 ? Layer2::multicast : Layer2::flood);
+        one.name = "lb" + std::to_string(i);
+        one.addresses = {Ipv4{{10, 9, 2, i}}};
+        pools.push_back(std::make_shared<const PoolPlan>(one));
+    }
+    thread_->post(Watch{pools});
+    for (const Plan& pool : pools) {
+        thread_->post(Check{++last_, pool->name});
+        EXPECT_EQ(wait<Checked>().problem, "");
+        EXPECT_TRUE(receives(group_of(*pool).mac4)) << pool->name;
+    }
+    thread_->post(Count{1});
+    EXPECT_EQ(wait<Counted>().pools.size(), 64U);
+    auto netlink = net::Netlink::open();
+    thread_->post(Watch{});
+    settle();
+    const auto left = net::addresses(*netlink, AF_INET);
+    EXPECT_EQ(left->size(), 2U) << "the NIC's own, and that of the loopback device";
+}
+
 TEST_F(shared_addresses, with_flood_the_nic_takes_the_mac) {
     watch(plan(Layer2::flood));
     EXPECT_EQ(there(), 2U);
