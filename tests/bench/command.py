@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR",
-        help="where to write bench.json and bench.svg (default: build/bench)",
+        help="where to write bench.json and the pictures (default: build/bench)",
     )  # fmt: skip
 
 
@@ -110,9 +110,13 @@ def bench(options: argparse.Namespace) -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "bench.json").write_text(report.document(outcome, facts, runs))
     print(f"\nWritten: {options.output / 'bench.json'}")
-    gaps = [one for one in outcome.series if one.gap and one.samples]
-    if gaps:
-        (options.output / "bench.svg").write_text(svg.picture(gaps, svg.caption(facts)))
-        print(f"Written: {options.output / 'bench.svg'}")
+    pictures = {
+        "bench.svg": ([one for one in outcome.series if one.gap and one.samples], svg.GAPS),
+        "gate.svg": ([one for one in outcome.series if one.bench == "gate" and one.unit == "ns"], svg.FRAMES),
+    }
+    for name, (drawn, subject) in pictures.items():
+        if drawn:
+            (options.output / name).write_text(svg.picture(drawn, svg.caption(facts), subject))
+            print(f"Written: {options.output / name}")
     whole = not any(run["failure"] for run in runs)
     return 0 if whole and all(target.met for target in outcome.targets) else 1

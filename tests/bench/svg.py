@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""bench.svg: every gap as a dot, on a scale that has room for milliseconds and for seconds."""
+"""Pictures: every sample as a dot, on a scale that has room for milliseconds and for seconds."""
 
 from __future__ import annotations
 
@@ -70,6 +70,37 @@ CAUTION = (
 ZERO = "0: every request was answered; the gap was shorter than the time between two requests."
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What a picture is of."""
+
+    name: str
+    title: str
+    scale: str
+    # Of the samples, and of a thousand of it.
+    units: tuple[str, str]
+    notes: tuple[str, ...]
+
+
+GAPS = Subject(
+    "Gaps that a client sees",
+    "How long a client has no answer from a floating address",
+    "Milliseconds on a logarithmic scale; all in one run on one machine.",
+    ("ms", "s"),
+    (CAUTION, ZERO),
+)
+FRAMES = Subject(
+    "What a frame costs at the packet gate",
+    "What a frame of a shared address costs, beside the rules of IPaddr2's clones",
+    "Nanoseconds on a logarithmic scale; all in one run on one machine.",
+    ("ns", "µs"),
+    (
+        "By test-run: the program alone, with what the measuring itself takes (the empty program).",
+        "Per packet added: over a link without the filter, or one that drops everything at its door; on the left edge: less than nothing.",
+    ),
+)
+
+
 def _text(x: float, y: float, words: str, style: str = "") -> str:
     chosen = f' class="{style}"' if style else ""
     return f'<text x="{x:.1f}" y="{y:.1f}"{chosen}>{escape(words)}</text>'
@@ -106,19 +137,20 @@ def _row(series: Series, scale: LogScale, y: float) -> list[str]:
     return parts
 
 
-def _grid(scale: LogScale, top: float, bottom: float) -> list[str]:
+def _grid(scale: LogScale, top: float, bottom: float, units: tuple[str, str]) -> list[str]:
     parts = []
     for value in scale.between():
         x = scale.place(value)
         parts.append(_line(x, top, x, bottom, 'class="grid"'))
     for value in scale.decades():
-        x, label = scale.place(value), f"{value:g} ms" if value < 1000 else f"{value / 1000:g} s"
+        x = scale.place(value)
+        label = f"{value:g} {units[0]}" if value < 1000 else f"{value / 1000:g} {units[1]}"
         parts.append(_line(x, top, x, bottom, 'class="decade"'))
         parts += [_text(x, y, label, "middle small") for y in (top - 6, bottom + 16)]
     return parts
 
 
-def _legend(y: float) -> list[str]:
+def _legend(y: float, peers: set[str]) -> list[str]:
     shade, parts, x = "#374151", [], LEFT
     for mark, words, width in (
         (_dot, "one sample", 96), (_median, "median", 76), (_worst, "worst", 70),
@@ -126,6 +158,8 @@ def _legend(y: float) -> list[str]:
         parts += [mark(x + 6, y - 4, shade), _text(x + 18, y, words)]
         x += width
     for name, shade in COLOURS:
+        if not any(peer.startswith(name) for peer in peers):
+            continue
         parts += [f'<rect x="{x}" y="{y - 10}" width="12" height="12" fill="{shade}"/>']
         parts += [_text(x + 18, y, name)]
         x += 86
@@ -146,10 +180,10 @@ def caption(facts: dict[str, object]) -> str:
     return f"Buoy {str(facts['commit'])[:12]}; {', '.join(known)}; {system}"
 
 
-def picture(gaps: list[Series], said: str) -> str:
-    """The whole picture. A zero (no request stayed without an answer) is drawn on the left edge."""
-    groups = by_scenario(gaps)
-    samples = [sample for series in gaps for sample in series.samples]
+def picture(drawn: list[Series], said: str, subject: Subject = GAPS) -> str:
+    """The whole picture. What has no logarithm, such as a gap of 0, is drawn on the left edge."""
+    groups = by_scenario(drawn)
+    samples = [sample for series in drawn for sample in series.samples]
     scale = LogScale.around(samples, LEFT, RIGHT)
     rows: list[str] = []
     y = float(TOP)
@@ -166,16 +200,16 @@ def picture(gaps: list[Series], said: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" '
         f'width="{WIDTH}" height="{height:.0f}" role="img">',
         "<!-- SPDX-License-Identifier: GPL-2.0-or-later -->",
-        f"<title>Gaps that a client sees</title><style>{STYLE}</style>",
+        f"<title>{escape(subject.name)}</title><style>{STYLE}</style>",
         f'<rect width="{WIDTH}" height="{height:.0f}" fill="#ffffff"/>',
-        _text(24, 34, "How long a client has no answer from a floating address", "title"),
-        _text(24, 54, "Milliseconds on a logarithmic scale; all in one run on one machine.", "small"),
-        *_legend(78),
-        *_grid(scale, TOP, y),
+        _text(24, 34, subject.title, "title"),
+        _text(24, 54, subject.scale, "small"),
+        *_legend(78, {series.peer for series in drawn}),
+        *_grid(scale, TOP, y, subject.units),
         *(_text(x, TOP - 6, words, "right small") for x, words in columns),
         *rows,
         *(_text(24, height - 54 + 18 * line, words, "small")
-          for line, words in enumerate([CAUTION, ZERO, said])),
+          for line, words in enumerate([*subject.notes, said])),
         "</svg>",
     ]  # fmt: skip
     return "\n".join(parts) + "\n"

@@ -7,7 +7,7 @@ import unittest
 import xml.etree.ElementTree as ElementTree
 
 from bench.model import Series
-from bench.svg import LogScale, caption, colour, picture, upstream
+from bench.svg import FRAMES, GAPS, LogScale, caption, colour, picture, upstream
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -75,6 +75,16 @@ class Picture(unittest.TestCase):
     def test_variants_of_a_peer_share_its_colour(self) -> None:
         self.assertEqual(colour("Buoy"), colour("Buoy, IPv6"))
         self.assertNotEqual(colour("Buoy"), colour("IPaddr2"))
+
+
+    def test_frames_are_drawn_in_their_own_unit_and_without_those_who_took_no_part(self) -> None:
+        series = [Series("gate", "drop", peer, "ns", [14.0, 10_800.0]) for peer in ("Buoy", "IPaddr2, nft jhash")]
+        root = ElementTree.fromstring(picture(series, "here", FRAMES))
+        words = [text.text for text in root.iter(f"{SVG}text")]
+        for word in ("10 ns", "1 µs", "100 µs", FRAMES.title, *FRAMES.notes):
+            self.assertIn(word, words)
+        self.assertNotIn("keepalived", words)
+        self.assertNotIn(GAPS.title, words)
 
 
 class Caption(unittest.TestCase):
