@@ -73,6 +73,19 @@ static __always_inline enum verdict gate(const struct frame* f) {
     return untouched;
 }
 
+/* What is not from a managed address, but from its virtual MAC - reports of multicast listeners - tells switches
+ * where the MAC is all the same. */
+static __always_inline enum verdict judge_source(const struct frame* f) {
+    struct ethhdr eth;
+    if (!take(f, 0, &eth)) return untouched;
+    const __u8* mac = eth.h_source;
+    if (mac[0] != GATE_MAC_FIRST || (mac[1] != GATE_MAC_IPV4 && mac[1] != GATE_MAC_IPV6)) return untouched;
+    const __be32 key[4] = {0xffffffff, 0, bpf_htonl(mac[0] << 8 | mac[1]),
+                           bpf_htonl((__u32)mac[2] << 24 | mac[3] << 16 | mac[4] << 8 | mac[5])};
+    const struct gate_service* service = find(key);
+    return service ? judge(f, service, 0) : untouched;
+}
+
 static __always_inline int gate_tc(struct __sk_buff* skb, int leaving) {
     const struct frame f = {.context = skb,
                             .data = (void*)(long)skb->data,
@@ -80,7 +93,9 @@ static __always_inline int gate_tc(struct __sk_buff* skb, int leaving) {
                             .link = skb->ifindex,
                             .xdp = 0,
                             .leaving = leaving};
-    switch (gate(&f)) {
+    enum verdict verdict = gate(&f);
+    if (leaving && verdict == untouched) verdict = judge_source(&f);
+    switch (verdict) {
         case dropped:
             return TC_ACT_SHOT;
         case answered:

@@ -13,9 +13,11 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <system_error>
 #include <vector>
 
+#include "buoy/virtual_mac.hpp"
 #include "service/gate/addresses.hpp"
 #include "service/gate/gate.h"
 #include "service/gate/links.hpp"
@@ -38,6 +40,14 @@ gate_address key_of(const IpAddress& ip) {
     }
     key.bytes[10] = key.bytes[11] = 0xff;
     std::ranges::copy(ip.v4().bytes, key.bytes + 12);
+    return key;
+}
+
+/// As what nobody's address can be, for it would be a group's.
+gate_address key_of(const Mac& mac) {
+    gate_address key{};
+    std::fill_n(key.bytes, 4, 0xff);
+    std::ranges::copy(mac.bytes, key.bytes + 10);
     return key;
 }
 
@@ -110,6 +120,7 @@ struct Gate::State {
     std::unique_ptr<gate_bpf, decltype(&gate_bpf::destroy)> program{nullptr, &gate_bpf::destroy};
     std::string pins;
     std::map<IpAddress, std::shared_ptr<Group>> groups;  // of what is managed
+    std::set<IpAddress> macs;                            // whose virtual MACs are
     Slots slots{GATE_SLOTS};
     std::optional<Addresses> addresses;
     std::optional<CounterTable> counters;
@@ -234,9 +245,20 @@ Result<void> Gate::divide(std::span<const Service> services, const Division& div
     return {};
 }
 
-Result<void> Gate::manage(const IpAddress& ip) {
+Result<void> Gate::manage(const IpAddress& ip, bool virtual_mac) {
     const Service service{ip};
-    return divide({&service, 1}, Division{});
+    auto done = divide({&service, 1}, Division{});
+    if (!done) return done;
+    const gate_address mac = key_of(virtual_mac_of(ip));
+    if (!virtual_mac) {
+        if (state_->macs.erase(ip) > 0) state_->addresses->remove(mac);
+        return done;
+    }
+    const std::uint32_t first = state_->groups.at(ip)->first;
+    if (const int code = state_->addresses->set(mac, value_of(service, first, Division{})); code != 0)
+        return failure(code, "cannot manage the virtual MAC of " + ip.to_string());
+    state_->macs.insert(ip);
+    return done;
 }
 
 void Gate::forget(const IpAddress& ip) {
@@ -244,6 +266,7 @@ void Gate::forget(const IpAddress& ip) {
     if (found == state_->groups.end()) return;
     const std::shared_ptr<Group> group = found->second;
     state_->groups.erase(found);
+    if (state_->macs.erase(ip) > 0) state_->addresses->remove(key_of(virtual_mac_of(ip)));
     const bool last = std::ranges::none_of(state_->groups, [&](const auto& g) { return g.second == group; });
     state_->addresses->remove(key_of(ip));
     if (last) state_->slots.give_back(group->first, group->division.buckets);

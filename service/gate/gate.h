@@ -7,7 +7,7 @@
 
 /* In the names of the maps' pins. To be raised with every change of what follows or of the maps: a daemon
  * takes up the maps of its own layout and no others. */
-#define GATE_LAYOUT "2"
+#define GATE_LAYOUT "3"
 
 /* The map with the deadline, a __u64 at its beginning. The same in every layout: whoever knows no more of one
  * can shut it. */
@@ -25,6 +25,12 @@
 struct gate_address {
     __u8 bytes[16];
 };
+
+/* Among the managed addresses are virtual MACs, as ffff:ffff:: and the MAC: what leaves from one is judged as its
+ * address is, whatever is in it. They all begin with 02:b0 or 02:b6 (virtual_mac_of()). */
+#define GATE_MAC_FIRST 0x02
+#define GATE_MAC_IPV4 0xb0
+#define GATE_MAC_IPV6 0xb6
 
 /* What a bucket is made of (design, section 5). */
 enum gate_fields { GATE_SOURCE, GATE_SOURCE_PORT, GATE_TUPLE };

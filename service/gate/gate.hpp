@@ -62,8 +62,9 @@ class Gate {
     /// changes answers; an address that is divided otherwise has to be forgotten first (code EEXIST). Code
     /// ENOSPC when there are too many slots. On an error no address was added.
     Result<void> divide(std::span<const Service> services, const Division& division);
-    /// One address, one slot.
-    Result<void> manage(const IpAddress& ip);
+    /// One address, one slot. What leaves from its virtual MAC (virtual_mac_of()), if it has one, is the
+    /// slot's too.
+    Result<void> manage(const IpAddress& ip, bool virtual_mac = false);
     /// The address is nobody's business here any more. The slots of buckets go with their last address.
     void forget(const IpAddress& ip);
     /// Forgets what an earlier daemon managed and this one does not.

@@ -20,7 +20,7 @@ struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __type(key, struct gate_address);
     __type(value, struct gate_service);
-    __uint(max_entries, GATE_SLOTS);
+    __uint(max_entries, 2 * GATE_SLOTS); /* addresses, and their virtual MACs */
 } managed SEC(".maps");
 
 struct {

@@ -154,7 +154,7 @@ Result<void> Holder::guard(const Watched& pool) {
         done = shared_.divide(*pool.plan);
     } else {
         for (const IpAddress& ip : pool.plan->addresses)
-            if (done) done = gate_->manage(ip);
+            if (done) done = gate_->manage(ip, pool.plan->virtual_macs);
     }
     if (!done || !pool.place) return done;
     const net::Link& nic = pool.place->nic;

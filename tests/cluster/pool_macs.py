@@ -7,12 +7,15 @@ import ipaddress
 import itertools
 import json
 import signal
+import socket
+import struct
 import unittest
 
 from pooling import PoolTest
 
-from lab.capture import Capture
+from lab.capture import Capture, Wanted
 from lab.commands import ip
+from lab.kernel import inside_netns
 from lab.pool import Pool, Standing
 from lab.switch import CLIENT
 from lab.waiting import wait_until
@@ -24,6 +27,21 @@ NAME = "macs"
 def v4_mac(address: str) -> str:
     """The virtual MAC of an IPv4 address: 02:b0, and the address."""
     return "02:b0:" + ipaddress.IPv4Address(address).packed.hex(":")
+
+
+def listener_query() -> bytes:
+    """A multicast listener query (RFC 3810 section 5.1) for all groups, to be answered within 1 ms."""
+    source, everybody = (ipaddress.IPv6Address(text).packed for text in ("fe80::ff", "ff02::1"))
+    message = struct.pack("!BBHHH16sBBH", 130, 0, 0, 1, 0, bytes(16), 2, 1, 0)
+    covered = source + everybody + struct.pack("!II", len(message), 58) + message
+    total = sum(struct.unpack(f"!{len(covered) // 2}H", covered))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    message = message[:2] + struct.pack("!H", ~total & 0xFFFF) + message[4:]
+    router_alert = bytes((58, 0, 5, 2, 0, 0, 1, 0))
+    header = struct.pack("!IHBB", 6 << 28, len(router_alert) + len(message), 0, 1) + source + everybody
+    ethernet = bytes.fromhex("333300000001" "0200000000ff" "86dd")
+    return ethernet + header + router_alert + message
 
 
 class MacPoolTest(PoolTest):
@@ -164,14 +182,34 @@ class Moved(MacPoolTest):
 
     def test_a_half_dead_node_is_silent_from_every_mac(self) -> None:
         moves = {one: [owner] for one, owner in self.before.owners.items()}
+        # One that listens: IPv4 has nothing to tell.
+        node = self.before.owners[self.pool.addresses[-1]]
         self.cluster.set_fencing("fail")
         with self.client.capture() as capture, self.sweep() as sweep:
-            self.cluster.kill("n2")
-            held = self.wait_covered(sweep, "n2")
+            self.cluster.kill(node)
+            held = self.wait_covered(sweep, node)
             self.note(moves, held)
-            self.assert_taken_over("n2", held)
+            self.assert_taken_over(node, held)
+            for _ in range(5):
+                self.ask_for_listeners(capture)
             self.assert_exclusive(sweep)
             self.assert_in_sequence(capture, moves)
+
+    def ask_for_listeners(self, capture: Capture) -> None:
+        """Ask everybody for their multicast groups, as a switch that snoops does; every kernel answers in time."""
+
+        def answers(host: str) -> Wanted:
+            return lambda frame: frame.host == host and frame.destination == "33:33:00:00:00:16"
+
+        known = {host: len(capture.frames(answers(host))) for host in self.cluster.node_names()}
+        with inside_netns(self.cluster.switch.netns_of(CLIENT)):
+            tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        with tap:
+            tap.bind(("eth0", 0))
+            tap.send(listener_query())
+        for host in self.cluster.node_names():
+            # Of its own MAC, and on the others of each virtual one that has an IPv6 address.
+            capture.wait(f"{host} to tell its groups", answers(host), known[host] + 1)
 
     def test_daemon_killed_and_started_again(self) -> None:
         with self.sweep() as sweep:

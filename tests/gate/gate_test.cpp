@@ -2,9 +2,11 @@
 // The gate of address pools, frame by frame.
 #include "service/gate/gate.h"
 
+#include <algorithm>
 #include <random>
 #include <vector>
 
+#include "buoy/virtual_mac.hpp"
 #include "tests/gate/program.hpp"
 #include "wire/arp.hpp"
 #include "wire/ndp.hpp"
@@ -96,6 +98,38 @@ TEST_F(gate_program, one_slot_is_open_without_its_neighbours) {
     gate_->open(Ipv4::from_value(0x0a0a0000 + 77));
     for (std::uint32_t i = 0; i < 200; ++i)
         EXPECT_EQ(passes(ipv4(other, Ipv4::from_value(0x0a0a0000 + i)), tc_in), i == 77) << i;
+}
+
+TEST_F(gate_program, whatever_leaves_from_a_virtual_mac_is_judged_as_its_address) {
+    ASSERT_TRUE(gate_->manage(ours, true));
+    ASSERT_TRUE(gate_->manage(ours6, true));
+    const auto from = [](const Mac& mac, Bytes frame) {
+        std::ranges::copy(mac.bytes, frame.begin() + 6);
+        return frame;
+    };
+    // A host without an address of its own reports with none.
+    const Bytes report = ipv6(Ipv6{}, *Ipv6::parse("ff02::16"), 0);
+    const Bytes unknown = ethernet(0x88cc, ports(7, 8));
+    for (const IpAddress& ip : {IpAddress(ours), IpAddress(ours6)}) {
+        const Mac mac = virtual_mac_of(ip);
+        for (const Bytes& frame : {from(mac, report), from(mac, unknown), from(mac, ipv4(other, other))}) {
+            EXPECT_FALSE(passes(frame, tc_out));
+            EXPECT_TRUE(passes(frame, tc_in)) << "nobody judges what others send";
+            gate_->open(ip);
+            lease(600s);
+            EXPECT_TRUE(passes(frame, tc_out));
+            lease(-1ms);
+            EXPECT_FALSE(passes(frame, tc_out));
+            gate_->shut(ip);
+        }
+        for (Mac stranger : {virtual_mac_of(other), virtual_mac_of(other6), mac_a})
+            EXPECT_TRUE(passes(from(stranger, report), tc_out));
+        ASSERT_TRUE(gate_->manage(ip, false));
+        EXPECT_TRUE(passes(from(mac, report), tc_out)) << "it has none any more";
+        ASSERT_TRUE(gate_->manage(ip, true));
+        gate_->forget(ip);
+        EXPECT_TRUE(passes(from(mac, report), tc_out)) << "forgotten with its address";
+    }
 }
 
 TEST_F(gate_program, forgotten_address_is_nobodys_business) {

@@ -23,18 +23,20 @@ _RECEIVE_BUFFER = 4 << 20
 _LOAD_HALF, _LOAD_BYTE, _JUMP_EQUAL, _RETURN = 0x28, 0x30, 0x15, 0x06
 _FILTER = [
     (_LOAD_HALF, 0, 0, 6),
-    (_JUMP_EQUAL, 11, 0, 0x02B6),
+    (_JUMP_EQUAL, 12, 0, 0x02B6),
     (_JUMP_EQUAL, 0, 2, 0x02B0),
     (_LOAD_HALF, 0, 0, 8),
-    (_JUMP_EQUAL, 8, 0, 0x0A4D),
+    (_JUMP_EQUAL, 9, 0, 0x0A4D),
     (_LOAD_HALF, 0, 0, 12),
-    (_JUMP_EQUAL, 6, 0, ARP),
+    (_JUMP_EQUAL, 7, 0, ARP),
     (_JUMP_EQUAL, 0, 2, IPV4),
     (_LOAD_BYTE, 0, 0, 23),
-    (_JUMP_EQUAL, 3, 4, 1),
-    (_JUMP_EQUAL, 0, 3, IPV6),
+    (_JUMP_EQUAL, 4, 5, 1),
+    (_JUMP_EQUAL, 0, 4, IPV6),
     (_LOAD_BYTE, 0, 0, 20),
-    (_JUMP_EQUAL, 0, 1, 58),
+    (_JUMP_EQUAL, 1, 0, 58),
+    # Listener reports are behind a hop-by-hop header.
+    (_JUMP_EQUAL, 0, 1, 0),
     (_RETURN, 0, 0, 0xFFFF),
     (_RETURN, 0, 0, 0),
 ]
