@@ -189,6 +189,8 @@ std::string ChildResult::to_string() const {
             return "not done in time";
         case End::not_started:
             return fmt::format("not started: {}", std::strerror(status));
+        case End::unknown:
+            return fmt::format("ended, and nobody knows how: {}", std::strerror(status));
     }
     return {};
 }
@@ -281,12 +283,19 @@ void Children::State::end(std::uint64_t number) {
     if (found == children.end()) return;
     Child& child = found->second;
     siginfo_t info{};
-    waitid(P_PIDFD, static_cast<id_t>(child.spawned->pidfd.get()), &info, WEXITED | WNOHANG);
-    if (info.si_pid == 0) return;
+    const int waited =
+        waitid(P_PIDFD, static_cast<id_t>(child.spawned->pidfd.get()), &info, WEXITED | WNOHANG);
+    const int error = errno;
+    if (waited == 0 && info.si_pid == 0) return;
     read_pipe(&Spawned::output, &ChildResult::output, most_output, number);
     read_pipe(&Spawned::errors, &ChildResult::errors, most_errors, number);
     child.result.end = info.si_code == CLD_EXITED ? ChildResult::End::exited : ChildResult::End::signalled;
     child.result.status = info.si_status;
+    // Somebody else took it: its descriptor would stay readable, and we would ask for ever.
+    if (waited != 0) {
+        child.result.end = ChildResult::End::unknown;
+        child.result.status = error;
+    }
     finish(number);
 }
 

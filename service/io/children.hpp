@@ -13,9 +13,10 @@ namespace buoy::io {
 
 /// What became of a child.
 struct ChildResult {
-    enum class End { exited, signalled, timed_out, not_started };
+    enum class End { exited, signalled, timed_out, not_started, unknown };
     End end = End::exited;
-    int status = 0;      ///< exit code; number of the signal; errno where it was not started
+    int status =
+        0;  ///< exit code; number of the signal; errno where it was not started or its end is unknown
     std::string output;  ///< the first 1 MiB of its standard output
     std::string errors;  ///< the first 4 KiB of its standard error
 

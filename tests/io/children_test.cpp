@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <optional>
+#include <string>
 
 namespace buoy::io {
 namespace {
@@ -55,6 +56,27 @@ TEST_F(ChildrenTest, output_errors_and_code_are_told) {
     EXPECT_EQ(result.errors, "no such node\n");
     EXPECT_EQ(result.to_string(), "exit code 3: no such node");
     EXPECT_TRUE(shell("true").succeeded());
+}
+
+TEST_F(ChildrenTest, an_end_that_somebody_else_took_is_told_and_is_no_success) {
+    const std::string gone_on = testing::TempDir() + "children_test." + std::to_string(getpid());
+    start({"sh", "-c", "until [ -e " + gone_on + " ]; do sleep 0.01; done; echo out"});
+    pollfd readable{children_->fd(), POLLIN, 0};
+    ASSERT_EQ(poll(&readable, 1, 20'000), 1);
+    ASSERT_TRUE(children_->dispatch());  // it has been started
+    signal(SIGCHLD, SIG_IGN);            // so the kernel takes it itself
+    const int file = open(gone_on.c_str(), O_CREAT | O_CLOEXEC, 0600);
+    wait_for(1);
+    signal(SIGCHLD, SIG_DFL);
+    close(file);
+    unlink(gone_on.c_str());
+    ASSERT_EQ(results_.size(), 1U);
+    const ChildResult& result = results_[0];
+    EXPECT_EQ(result.end, End::unknown);
+    EXPECT_EQ(result.status, ECHILD);
+    EXPECT_FALSE(result.succeeded());
+    EXPECT_EQ(result.output, "out\n");
+    EXPECT_EQ(result.to_string(), "ended, and nobody knows how: No child processes");
 }
 
 TEST_F(ChildrenTest, a_program_that_is_not_there_is_told) {
