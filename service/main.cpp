@@ -489,19 +489,25 @@ void take_priority() {
     if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) runtime::log_info("memory is not locked");
 }
 
-int replay(const std::string& file) {
-    std::ifstream in(file, std::ios::binary);
-    if (!in) {
-        fmt::print(stderr, "cannot read {}: {}\n", file, std::strerror(errno));
+int replay(const std::vector<std::string>& names) {
+    std::vector<journal::ReplayedFile> files;
+    for (const std::string& name : names) {
+        std::ifstream in(name, std::ios::binary);
+        if (!in) {
+            fmt::print(stderr, "cannot read {}: {}\n", name, std::strerror(errno));
+            return 1;
+        }
+        files.push_back({name, std::string(std::istreambuf_iterator<char>(in), {})});
+    }
+    const auto replayed = journal::replay_files(files);
+    if (!replayed) {
+        fmt::print(stderr, "{}\n", replayed.error().message);
         return 1;
     }
-    const std::string text(std::istreambuf_iterator<char>(in), {});
-    const auto events = journal::replay(text);
-    if (!events) {
-        fmt::print(stderr, "{}: {}\n", file, events.error().message);
-        return 1;
-    }
-    fmt::print("{}: {} events, the same effects\n", file, *events);
+    fmt::print("{} events, the same effects\n", replayed->events);
+    if (replayed->passed_over > 0)
+        fmt::print("{} lines passed over: the beginning of what they belong to is not here\n",
+                   replayed->passed_over);
     return 0;
 }
 
@@ -545,7 +551,8 @@ int main_with_errors(int argc, char** argv) {
     add("version", "shows the version");
     add("stderr", "logs to standard error instead of the system's log");
     add("journal", options::value(&settings.journal), "where the journal of events and effects is written");
-    add("replay", options::value<std::string>(), "repeats a journal and compares what the core does with it");
+    add("replay", options::value<std::vector<std::string>>()->multitoken(),
+        "repeats a journal, its oldest file first, and compares what the core does with it");
     options::variables_map given;
     options::store(options::parse_command_line(argc, argv, all), given);
     options::notify(given);
@@ -557,7 +564,7 @@ int main_with_errors(int argc, char** argv) {
         fmt::print("buoyd {}\n", BUOY_VERSION);
         return 0;
     }
-    if (given.contains("replay")) return replay(given["replay"].as<std::string>());
+    if (given.contains("replay")) return replay(given["replay"].as<std::vector<std::string>>());
     settings.to_stderr = given.contains("stderr");
     settings.lease = from_environment("BUOY_LEASE_MS", settings.lease, 25, 60000);
     settings.beat = from_environment("BUOY_BEAT_MS", settings.lease / 10, 1, 10000);

@@ -300,37 +300,107 @@ Result<Line> parse(std::string_view text) {
     return line;
 }
 
+namespace {
+
+// One run of a daemon after the other, line by line.
+class Replay {
+  public:
+    [[nodiscard]] std::size_t events() const { return events_; }
+
+    Result<void> take(std::string_view text) {
+        if (text.empty() || text.front() == '#') return {};
+        const auto line = parse(text);
+        if (!line) return fail(line.error().message);
+        if (!line->is_event) {
+            if (due_ == effects_.size()) return fail("the core does nothing more here");
+            if (!(effects_[due_] == line->effect)) return fail("the core does " + write(effects_[due_]));
+            ++due_;
+            return {};
+        }
+        if (auto done = end(); !done) return done;
+        effects_ = node_.step(line->at, line->event);
+        due_ = 0;
+        ++events_;
+        return {};
+    }
+    [[nodiscard]] Result<void> end() const {
+        if (due_ != effects_.size()) return fail("the core also does " + write(effects_[due_]));
+        return {};
+    }
+    // Another daemon. The one before may have been killed with its last effects unwritten.
+    void begin_anew() {
+        node_ = core::Ownership();
+        effects_ = {};
+        due_ = 0;
+    }
+
+  private:
+    core::Ownership node_;
+    core::Effects effects_;
+    std::size_t due_ = 0;  // effects of the last event that have been seen
+    std::size_t events_ = 0;
+};
+
+std::string_view next_line(std::string_view& text) {
+    const std::size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
+    return line;
+}
+
+bool begins_a_run(std::string_view line) {
+    // "> TIME started{...}": the longest lines are not parsed twice for it.
+    if (!line.starts_with("> ")) return false;
+    const std::size_t space = line.find(' ', 2);
+    return space != std::string_view::npos && line.substr(space + 1).starts_with("started{");
+}
+
+}  // namespace
+
 Result<std::size_t> replay(std::string_view journal) {
-    core::Ownership node;
-    core::Effects effects;
-    std::size_t due = 0;  // effects of the last event that have been seen
-    std::size_t events = 0;
+    Replay run;
     std::size_t number = 0;
-    const auto differs = [&](const std::string& what) {
-        return fail("journal: line " + std::to_string(number) + ": " + what);
+    const auto differs = [&](const Error& why) {
+        return fail("journal: line " + std::to_string(number) + ": " + why.message);
     };
     while (!journal.empty()) {
-        const std::size_t end = journal.find('\n');
-        const std::string_view text = journal.substr(0, end);
-        journal = end == std::string_view::npos ? std::string_view{} : journal.substr(end + 1);
         ++number;
-        if (text.empty() || text.front() == '#') continue;
-        const auto line = parse(text);
-        if (!line) return differs(line.error().message);
-        if (line->is_event) {
-            if (due != effects.size()) return differs("the core also does " + write(effects[due]));
-            effects = node.step(line->at, line->event);
-            due = 0;
-            ++events;
-        } else {
-            if (due == effects.size()) return differs("the core does nothing more here");
-            if (!(effects[due] == line->effect)) return differs("the core does " + write(effects[due]));
-            ++due;
-        }
+        if (auto done = run.take(next_line(journal)); !done) return differs(done.error());
     }
     ++number;
-    if (due != effects.size()) return differs("the core also does " + write(effects[due]));
-    return events;
+    if (auto done = run.end(); !done) return differs(done.error());
+    return run.events();
+}
+
+Result<Replayed> replay_files(const std::vector<ReplayedFile>& files) {
+    Replay run;
+    Replayed replayed;
+    bool begun = false;
+    bool ever = false;
+    for (const ReplayedFile& file : files) {
+        std::string_view rest = file.text;
+        // A daemon that writes on has its last lines half written.
+        rest = rest.substr(0, rest.rfind('\n') + 1);
+        for (std::size_t number = 1; !rest.empty(); ++number) {
+            const std::string_view line = next_line(rest);
+            if (begins_a_run(line)) {
+                run.begin_anew();
+                begun = ever = true;
+            }
+            if (line.starts_with(lines_missing)) begun = false;
+            replayed.passed_over += !begun && !line.empty();
+            if (!begun) continue;
+            if (auto done = run.take(line); !done)
+                return fail(file.name + ":" + std::to_string(number) + ": " + done.error().message);
+        }
+    }
+    replayed.events = run.events();
+    if (ever) return replayed;
+    return fail(
+        (files.empty() ? "the journal" : files.front().name) +
+        " begins in the middle of a daemon's run, which can be repeated from its beginning only: give the "
+        "older files before it, as in `buoyd --replay journal.2 journal.1 journal`. Where the beginning "
+        "has been rotated away already, it can be read, but not repeated");
 }
 
 }  // namespace buoy::journal

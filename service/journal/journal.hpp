@@ -40,4 +40,22 @@ Result<Line> parse(std::string_view line);
 /// that differs.
 Result<std::size_t> replay(std::string_view journal);
 
+/// What a line begins with that stands for lines that could not be written.
+inline constexpr std::string_view lines_missing = "# missing:";
+
+/// A journal of several files, in order. A file is the work of daemons, one after the other, each of which
+/// began with its Started. What comes before the first of those belongs to a run whose beginning is not here,
+/// and is passed over.
+struct ReplayedFile {
+    std::string name;
+    std::string text;
+};
+struct Replayed {
+    std::size_t events = 0;
+    std::size_t passed_over = 0;  ///< lines before the first beginning, and from a gap to the next
+};
+/// Fails where an effect differs, with the file's name and the line, and where none of the files has the
+/// beginning of a run, which it says how to give.
+Result<Replayed> replay_files(const std::vector<ReplayedFile>& files);
+
 }  // namespace buoy::journal

@@ -11,6 +11,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "service/journal/journal.hpp"
+
 namespace buoy::runtime {
 
 namespace {
@@ -82,7 +84,7 @@ void JournalFile::run() {
         if (waiting_.empty()) return;
         std::string lines = std::exchange(waiting_, {});
         if (const std::size_t dropped = std::exchange(dropped_, 0); dropped > 0)
-            lines += fmt::format("# {} lines are missing here: the disk is too slow\n", dropped);
+            lines += fmt::format("{} {} lines, as the disk was too slow\n", journal::lines_missing, dropped);
         lock.unlock();
         if (file_ != nullptr && written_ > limits_.bytes_per_file) {
             std::fclose(file_);

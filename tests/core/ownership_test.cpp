@@ -257,6 +257,44 @@ TEST(journal, texts_of_any_bytes_read_back) {
     EXPECT_EQ(line->at, TimePoint(Duration(-5)));
 }
 
+// A journal of the tests, cut in two at a line.
+std::pair<std::string, std::string> cut_in_two() {
+    const std::string whole =
+        read(std::filesystem::path(BUOY_SCENARIOS) / "move-crash-restart-fence.journal");
+    const std::size_t middle = whole.find('\n', whole.size() / 2) + 1;
+    return {whole.substr(0, middle), whole.substr(middle)};
+}
+
+TEST(journal, rotated_files_are_repeated_one_after_the_other) {
+    const auto [first, second] = cut_in_two();
+    const auto replayed = journal::replay_files({{"journal.1", first}, {"journal", second + "> 17 tim"}});
+    ASSERT_TRUE(replayed) << replayed.error().message;
+    EXPECT_EQ(replayed->events, journal::replay(first + second).value());
+    const auto changed =
+        journal::replay_files({{"journal.1", first}, {"journal", "< arm_timer{at=7}\n" + second}});
+    ASSERT_FALSE(changed);
+    EXPECT_NE(changed.error().message.find("journal:1: the core does"), std::string::npos)
+        << changed.error().message;
+}
+
+TEST(journal, file_without_its_run_s_beginning_names_what_is_missing) {
+    const auto [first, second] = cut_in_two();
+    const auto replayed = journal::replay_files({{"journal", second}});
+    ASSERT_FALSE(replayed);
+    EXPECT_NE(replayed.error().message.find("journal begins in the middle"), std::string::npos)
+        << replayed.error().message;
+}
+
+TEST(journal, repeating_goes_on_with_the_next_daemon_after_lines_that_are_not_there) {
+    const auto [first, second] = cut_in_two();
+    const std::string gap = std::string(journal::lines_missing) + " 7 lines\n";
+    const auto replayed =
+        journal::replay_files({{"journal.1", second}, {"journal", first + gap + second + first}});
+    ASSERT_TRUE(replayed) << replayed.error().message;
+    EXPECT_EQ(replayed->events, 2 * journal::replay_files({{"journal", first}}).value().events);
+    EXPECT_GT(replayed->passed_over, 0U);
+}
+
 TEST(journal, replay_names_the_line_that_differs) {
     const auto replayed = journal::replay("> 5 timer{}\n< arm_timer{at=7}\n");
     ASSERT_FALSE(replayed);
