@@ -113,6 +113,21 @@ class Planned(PoolTest):
             self.settled()
             self.assert_exclusive(sweep)
 
+    def test_weight_is_what_the_parameter_says_and_its_default_without_it(self) -> None:
+        def weights() -> dict[str, int]:
+            status = self.pool.status("n1")
+            pools = [pool for pool in status["pools"] if pool["name"] == "web"] if status else []
+            return pools[0]["weights"] if pools else {}
+
+        def are(weight: int) -> bool:
+            return [weights().get(node, 100) for node in self.cluster.node_names()] == [weight] * 3
+
+        self.addCleanup(self.cluster.pcs, "resource", "update", "web", "weight=")
+        for given, weight in (("50", 50), ("", 100), ("7", 7), ("", 100)):
+            self.cluster.pcs("resource", "update", "web", f"weight={given}")
+            wait_until(f"weight={given}", lambda: are(weight), explain=lambda: str(weights()))
+        self.settled()
+
     def test_deleted_while_running_nothing_answers(self) -> None:
         with self.sweep() as sweep:
             self.pool.delete()

@@ -13,6 +13,18 @@ from lab.sweep import Sweep
 from lab.waiting import wait_until
 
 FENCING_S = 5.0
+STONITH_ADMIN = "/usr/sbin/stonith_admin"
+# The daemon asks over and over, one question at a time; what an alert makes it ask comes beside that.
+ONE_HANGS = f"""
+touch /run/stonith_admin && mount --bind {STONITH_ADMIN} /run/stonith_admin
+cat >/run/one-hangs <<END
+#!/bin/sh
+exec 9>/run/asking
+flock --nonblock 9 && exec sleep 1000
+exec /run/stonith_admin "\\$@"
+END
+chmod 755 /run/one-hangs && mount --bind /run/one-hangs {STONITH_ADMIN}
+"""
 
 
 class TwoNodes(PoolTest):
@@ -48,6 +60,17 @@ class TwoNodes(PoolTest):
             self.assert_untouched(sweep, "n1", off_ms)
             self.pool.buoy("n2", "confirm-down", "n1", "--yes")
             self.assert_taken_over("n1", self.wait_covered(sweep, "n1"))
+            self.assert_exclusive(sweep)
+
+    def test_fencing_is_told_by_the_alert_while_asking_for_it_hangs(self) -> None:
+        self.cluster.run("n1", ["sh", "-ec", ONE_HANGS])
+        self.addCleanup(self.cluster.run, "n1", ["umount", STONITH_ADMIN], False)
+        self.cluster.pcs("alert", "create", "id=buoy", "path=/usr/lib/buoy/buoy-alert")
+        self.addCleanup(self.cluster.pcs, "alert", "remove", "buoy")
+        with self.sweep() as sweep:
+            self.cluster.power_off("n2")
+            self.assert_taken_over("n2", self.wait_covered(sweep, "n2"))
+            self.assert_undisturbed(sweep, self.before.of("n1"))
             self.assert_exclusive(sweep)
 
 
