@@ -13,6 +13,7 @@ from lab.commands import ip, run
 from lab.knock import Knock
 from lab.pool import Pool, Standing
 from lab.probe import now_ms
+from lab.shared import long
 from lab.switch import CLIENT
 from lab.waiting import wait_until
 from pooling import StandingPoolTest
@@ -308,6 +309,7 @@ class Lost(BucketTest):
     def test_all_processes_killed_and_the_kernel_is_silent(self) -> None:
         self.assert_silent_half_dead()
 
+    @long
     def test_cut_off_node_is_silent_and_comes_back(self) -> None:
         self.cluster.set_fencing("fail")
         with self.begun() as knock:
