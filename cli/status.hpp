@@ -35,6 +35,14 @@ struct Slot {
     std::int64_t dropped = 0;       ///< packets
 };
 
+/// An address that hosts outside its pool have claimed while this node held it.
+struct Conflict {
+    std::string address;
+    std::string mac;  ///< of the last one
+    std::int64_t claims = 0;
+    std::int64_t last_ms = 0;  ///< ago
+};
+
 struct Pool {
     std::string name;
     std::string nic;
@@ -55,6 +63,7 @@ struct Pool {
     std::string l2;                      ///< likewise
     std::vector<std::string> addresses;  ///< that buckets share
     std::vector<Slot> table;
+    std::vector<Conflict> conflicts;
 
     /// Slots that the agreed state gives to the node; of nobody for an empty name.
     [[nodiscard]] std::int64_t owned_by(std::string_view node) const;

@@ -315,6 +315,8 @@ class Daemon {
                     if (const auto* here = pools_->find(config.name)) {
                         facts.nic = here->parameters.nic;
                         facts.no_carrier = here->no_carrier;
+                        for (const auto& [ip, claims] : here->claims)
+                            facts.claims.push_back({ip, claims.mac, claims.count, claims.last});
                     }
                     return facts;
                 },
@@ -444,6 +446,10 @@ class Daemon {
         requests_->carrier_known(report.pool);
     }
     void on(kernel::Noticed& report) { runtime::log_warning(report.text); }
+    void on(kernel::Claimed& report) {
+        if (!report.text.empty()) runtime::log_warning(report.text);
+        pools_->claimed(report, io::boot_now());
+    }
     void on(kernel::Checked& report) { requests_->checked(report); }
     void on(kernel::Counted& report) { requests_->counted(report); }
 

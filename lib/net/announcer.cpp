@@ -31,24 +31,24 @@ void append_v6(std::vector<Frame>& frames, const Link& link, const Ipv6& ip, Ann
     frames.insert(frames.end(), static_cast<std::size_t>(std::max(forms.requests, forms.replies)), frame);
 }
 
-Frame tell(const Link& link, const IpAddress& ip, const IpAddress& neighbor, const std::optional<Mac>& at) {
+}  // namespace
+
+std::vector<std::uint8_t> frame_to_tell(const IpAddress& neighbor, const std::optional<Mac>& at,
+                                        const Mac& mac, const IpAddress& ip, bool router) {
     if (ip.is_v6())
-        return at ? wire::unicast_advertisement(*at, neighbor.v6(), link.mac, ip.v6(), is_router(link))
-                  : wire::solicitation(link.mac, ip.v6(), neighbor.v6());
-    // A request from the address tells whom it asks as well (RFC 826, "merge flag").
-    return at ? wire::unicast_reply(*at, neighbor.v4(), link.mac, ip.v4())
-              : wire::request(link.mac, ip.v4(), neighbor.v4());
+        return at ? wire::unicast_advertisement(*at, neighbor.v6(), mac, ip.v6(), router)
+                  : wire::solicitation(mac, ip.v6(), neighbor.v6());
+    return at ? wire::unicast_reply(*at, neighbor.v4(), mac, ip.v4())
+              : wire::request(mac, ip.v4(), neighbor.v4());
 }
 
-/// What a macvlan does not know itself the NIC below it may: the segment is the same. Other links have a
-/// parent as well (a VLAN's is on another segment, a veth's in another namespace), which is not asked.
 Result<std::optional<Mac>> known_mac(Netlink& netlink, const Link& link, const IpAddress& who) {
     auto known = neighbor(netlink, who, link.index);
+    // The segment is the same. Other links have a parent as well (a VLAN's is on another segment, a veth's in
+    // another namespace), which is not asked.
     if (!known || *known || link.kind != "macvlan" || !link.parent) return known;
     return neighbor(netlink, who, *link.parent);
 }
-
-}  // namespace
 
 AnnounceSchedule default_schedule() {
     using std::chrono::milliseconds;
@@ -67,7 +67,7 @@ Result<Announcer> Announcer::open(Netlink& netlink, const Link& link, const IpAd
     for (const auto& who : told) {
         auto known = known_mac(netlink, link, who);
         if (!known) return tl::unexpected<Error>(known.error());
-        frames.push_back(tell(link, ip, who, *known));
+        frames.push_back(frame_to_tell(who, *known, link.mac, ip, ip.is_v6() && is_router(link)));
     }
     return Announcer(std::move(*socket), std::move(frames));
 }

@@ -3,9 +3,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "buoy/ip.hpp"
+#include "buoy/mac.hpp"
 #include "buoy/result.hpp"
 #include "net/link.hpp"
 #include "net/netlink.hpp"
@@ -28,6 +30,16 @@ using AnnounceSchedule = std::vector<std::chrono::milliseconds>;
 /// 0, 0.1, 1.1 and 2.2 s: the second makes up for a lost first; Linux neighbours ignore a change within
 /// locktime (1 s) of the one before (neigh/default/locktime, arp(7)), which the later two outlast.
 AnnounceSchedule default_schedule();
+
+/// The frame that tells one neighbour that `ip` is at `mac`: by unicast where its own MAC is `at`, else by a
+/// question to all from the address, which tells whom it asks as well (RFC 826, "merge flag"; RFC 4861
+/// section 7.2.3). `router` is for IPv6: whether this node forwards packets.
+std::vector<std::uint8_t> frame_to_tell(const IpAddress& neighbor, const std::optional<Mac>& at,
+                                        const Mac& mac, const IpAddress& ip, bool router);
+
+/// The MAC that the kernel knows of a neighbour on the link, from memory. What a macvlan does not know itself
+/// the NIC below it may.
+Result<std::optional<Mac>> known_mac(Netlink& netlink, const Link& link, const IpAddress& who);
 
 /// Tells a segment where an address is: gratuitous ARP (RFC 826, RFC 5227 section 2.3 and 3) or unsolicited
 /// neighbour advertisements with override (RFC 4861 section 7.2.6), sent on the link that carries the address

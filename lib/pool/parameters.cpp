@@ -32,6 +32,8 @@ constexpr std::array rebalance_words = {Word<Rebalance>{"auto", Rebalance::autom
                                         Word<Rebalance>{"never", Rebalance::never}};
 constexpr std::array link_down_words = {Word<LinkDown>{"release", LinkDown::release},
                                         Word<LinkDown>{"ignore", LinkDown::ignore}};
+constexpr std::array on_conflict_words = {Word<OnConflict>{"defend", OnConflict::defend},
+                                          Word<OnConflict>{"report", OnConflict::report}};
 constexpr std::array hash_words = {Word<Hash>{"source", Hash::source},
                                    Word<Hash>{"source-port", Hash::source_port},
                                    Word<Hash>{"tuple", Hash::tuple}};
@@ -196,11 +198,32 @@ void read_announce_counts(Reader& reader, PoolParameters& into) {
     }
 }
 
+void read_announce_to(Reader& reader, PoolParameters& into) {
+    const auto text = reader.text("announce_to").value_or("");
+    for (const auto& word : words(text)) {
+        const auto ip = IpAddress::parse(word);
+        if (!ip)
+            return reader.reject(
+                fmt::format("announce_to='{}': '{}' is not an IP address", clipped(text), clipped(word)));
+        if (!has_family(into, ip->is_v4()))
+            return reader.reject(
+                fmt::format("announce_to='{}': addresses has no {} address that {} could be told of",
+                            clipped(text), ip->is_v4() ? "IPv4" : "IPv6", word));
+        if (std::ranges::count(into.announce_to, *ip) == 0) into.announce_to.push_back(*ip);
+    }
+    if (into.announce_to.size() > max_announce_to)
+        reader.reject(
+            fmt::format("announce_to names {} neighbours, and {} is the most: broadcasts reach the others",
+                        into.announce_to.size(), max_announce_to));
+}
+
 void read_announcements(Reader& reader, PoolParameters& into) {
     read_announce_counts(reader, into);
     into.announce_refresh = seconds(reader.number("announce_refresh", 0, 0, 86'400, "s"));
     into.announce_pps = static_cast<std::uint32_t>(
         reader.number("announce_pps", into.announce_pps, 10, 10'000'000, "frames a second"));
+    read_announce_to(reader, into);
+    reader.choice("on_conflict", on_conflict_words, into.on_conflict);
 }
 
 void read_buckets(Reader& reader, PoolParameters& into) {
@@ -245,6 +268,12 @@ std::string announce_text(const AnnounceCounts& counts) {
     add("request", counts.requests);
     add("reply", counts.replies);
     return text.empty() ? "none" : text;
+}
+
+std::string list_text(const std::vector<IpAddress>& list) {
+    std::string text;
+    for (const IpAddress& ip : list) text += (text.empty() ? "" : " ") + ip.to_string();
+    return text;
 }
 
 std::string netmask_text(const PoolParameters& parameters) {
@@ -346,6 +375,8 @@ json PoolParameters::to_json() const {
             {"announce", announce_text(announce)},
             {"announce_refresh", announce_refresh.count()},
             {"announce_pps", announce_pps},
+            {"announce_to", list_text(announce_to)},
+            {"on_conflict", word_of(on_conflict_words, on_conflict)},
             {"link_down", word_of(link_down_words, link_down)},
             {"hold_ms", hold.count()},
             {"buckets", buckets == 0 ? json("") : json(buckets)},

@@ -41,6 +41,8 @@ inline constexpr std::array pool_parameters = {
     ParameterInfo{"announce", "string", "request reply", false, true},
     ParameterInfo{"announce_refresh", "integer", "0", false, true},
     ParameterInfo{"announce_pps", "integer", "100000", false, true},
+    ParameterInfo{"announce_to", "string", "", false, true},
+    ParameterInfo{"on_conflict", "select", "defend", false, true},
     ParameterInfo{"link_down", "select", "release", false, true},
     ParameterInfo{"hold_ms", "integer", "1000", false, true},
     ParameterInfo{"buckets", "integer", "", true, false},
@@ -63,6 +65,11 @@ enum class Hash : std::uint8_t { source, source_port, tuple };
 enum class Layer2 : std::uint8_t { multicast, flood };
 /// Where the gate sits at ingress.
 enum class Attach : std::uint8_t { tc, xdp };
+
+/// What to do about a host outside the pool that claims an address which is held here (RFC 5227 section 2.4).
+enum class OnConflict : std::uint8_t { defend, report };
+
+inline constexpr std::size_t max_announce_to = 16;  ///< neighbours
 
 /// Frames of each form in one announcement; IPv6 has one form and takes the larger number.
 struct AnnounceCounts {
@@ -88,6 +95,8 @@ struct PoolParameters {
     AnnounceCounts announce;
     std::chrono::seconds announce_refresh{0};  ///< between announcements of what is held; 0: none
     std::uint32_t announce_pps = 100'000;      ///< frames a second
+    std::vector<IpAddress> announce_to;        ///< told by unicast as well, of either family
+    OnConflict on_conflict = OnConflict::defend;
     LinkDown link_down = LinkDown::release;
     /// How long a lost carrier has to be back before the node counts as eligible again.
     std::chrono::milliseconds hold{1000};

@@ -33,6 +33,18 @@ Forms part_of(net::AnnounceForms forms, Announcements::Part part) {
     return {forms.requests - first.first, forms.replies - first.second};
 }
 
+/// Whatever MAC the frames name, they leave by the link's own, or switches would learn where it is not.
+void send_from(Frames& frames, std::size_t first, const Mac& source) {
+    for (std::size_t i = first; i < frames.size(); ++i)
+        std::ranges::copy(source.bytes, frames[i].begin() + static_cast<std::ptrdiff_t>(source.bytes.size()));
+}
+
+/// A neighbour that is told by unicast.
+struct Told {
+    IpAddress ip;
+    std::optional<Mac> mac;
+};
+
 /// The frames name the MAC that the address is at. A group's is named and never sent from.
 void append(Frames& frames, const Mac& source, const Mac& mac, const IpAddress& ip, Forms forms,
             bool router) {
@@ -45,8 +57,7 @@ void append(Frames& frames, const Mac& source, const Mac& mac, const IpAddress& 
         for (int i = 0; i < std::max(requests, replies); ++i)
             frames.push_back(wire::unsolicited_advertisement(mac, ip.v6(), router));
     }
-    for (std::size_t i = first; i < frames.size(); ++i)
-        std::ranges::copy(source.bytes, frames[i].begin() + static_cast<std::ptrdiff_t>(mac.bytes.size()));
+    send_from(frames, first, source);
 }
 
 }  // namespace
@@ -101,6 +112,8 @@ Result<void> Announcements::burst(const std::vector<SlotId>& slots, Part part) {
     Frames frames;
     const net::Link* link = nullptr;
     bool router = false;
+    std::vector<Told> told;
+    const PoolPlan* telling = nullptr;
     const auto flush = [&]() -> Result<void> {
         if (frames.empty()) return {};
         auto out = sender(*link);
@@ -117,10 +130,23 @@ Result<void> Announcements::burst(const std::vector<SlotId>& slots, Part part) {
             link = held->link;
             router = net::Sysctl::ipv6(link->name, "forwarding").get().value_or(0) > 0;
         }
-        for (const IpAddress& ip : held->ips)
-            append(frames, held->own.value_or(link->mac),
-                   held->group ? held->group->mac(ip) : held->own.value_or(link->mac), ip,
-                   part_of(held->pool->forms, part), router);
+        if (telling != held->pool.get()) {
+            // Asked for once, and not by every slot.
+            telling = held->pool.get();
+            told.clear();
+            for (const IpAddress& who : telling->told) told.push_back({who, mac_of_(*link, who)});
+        }
+        for (const IpAddress& ip : held->ips) {
+            const Mac& source = held->own ? *held->own : link->mac;
+            const Mac& mac = held->group ? held->group->mac(ip) : source;
+            append(frames, source, mac, ip, part_of(held->pool->forms, part), router);
+            if (part == Part::first) continue;
+            const std::size_t first = frames.size();
+            for (const Told& who : told)
+                if (who.ip.is_v4() == ip.is_v4() && who.ip != ip)
+                    frames.push_back(net::frame_to_tell(who.ip, who.mac, mac, ip, router));
+            send_from(frames, first, source);
+        }
     }
     return flush();
 }

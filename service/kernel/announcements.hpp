@@ -45,7 +45,9 @@ class Announcements {
     };
     /// Tells what a slot is now; nothing when it is no longer held, or not to be announced.
     using LookUp = std::function<std::optional<Held>(SlotId)>;
-    explicit Announcements(LookUp look_up) : look_up_(std::move(look_up)) {}
+    /// The MAC that the kernel knows of a neighbour on a link, if it knows one.
+    using MacOf = std::function<std::optional<Mac>(const net::Link&, const IpAddress&)>;
+    Announcements(LookUp look_up, MacOf mac_of) : look_up_(std::move(look_up)), mac_of_(std::move(mac_of)) {}
 
     /// Of many slots each is told of once before any is told of in another form: a frame that says nothing
     /// new would only keep the others waiting.
@@ -70,6 +72,7 @@ class Announcements {
     Result<FrameSender*> sender(const net::Link& link);
 
     LookUp look_up_;
+    MacOf mac_of_;
     std::map<int, FrameSender> senders_;
     std::multimap<TimePoint, Batch> due_;
 };

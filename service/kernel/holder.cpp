@@ -39,14 +39,18 @@ std::vector<SlotId> slots_of(const std::vector<std::pair<SlotId, int>>& failures
 
 }  // namespace
 
-Holder::Holder(net::Netlink netlink, gate::Gate* gate, Tell tell)
+Holder::Holder(net::Netlink netlink, gate::Gate* gate, Claims claims, Tell tell)
     : netlink_(std::move(netlink)),
       gate_(gate),
       tell_(std::move(tell)),
       shared_(netlink_, gate, tell_),
       macs_(netlink_, tell_),
       passing_(gate != nullptr),
-      announcements_([this](SlotId slot) { return held(slot); }) {}
+      announcements_([this](SlotId slot) { return held(slot); },
+                     [this](const net::Link& link, const IpAddress& who) {
+                         return net::known_mac(netlink_, link, who).value_or(std::nullopt);
+                     }),
+      claims_(std::move(claims)) {}
 
 std::optional<Announcements::Held> Holder::held(SlotId slot) {
     const auto found = open_.find(slot);
@@ -55,18 +59,22 @@ std::optional<Announcements::Held> Holder::held(SlotId slot) {
     const Plan& plan = shared != nullptr ? shared : found->second.pool;
     const Watched* pool = watched(plan->name);
     if (pool == nullptr || !pool->place) return std::nullopt;
+    // As the pool's parameters are now, which may be others than at the opening.
     if (shared == nullptr) {
-        Announcements::Held slot{{found->second.ip}, plan, &pool->place->nic};
+        Announcements::Held slot{{found->second.ip}, pool->plan, &pool->place->nic};
         if (plan->virtual_macs) slot.own = virtual_mac_of(found->second.ip);
         return slot;
     }
-    return Announcements::Held{plan->addresses, plan, &pool->place->nic, group_of(*plan)};
+    return Announcements::Held{plan->addresses, pool->plan, &pool->place->nic, group_of(*plan)};
 }
 
 Result<std::unique_ptr<Holder>> Holder::open(gate::Gate* gate, Tell tell) {
     auto netlink = net::Netlink::open();
     if (!netlink) return tl::unexpected<Error>(netlink.error());
-    return std::unique_ptr<Holder>(new Holder(std::move(*netlink), gate, std::move(tell)));
+    auto claims = Claims::open();
+    if (!claims) return tl::unexpected<Error>(claims.error());
+    return std::unique_ptr<Holder>(
+        new Holder(std::move(*netlink), gate, std::move(*claims), std::move(tell)));
 }
 
 void Holder::carry_out(const Order& order, TimePoint now) {
@@ -102,6 +110,7 @@ void Holder::on(const Watch& order) {
             if (!ours_.contains(ip)) gate_->forget(ip);
     for (Watched& pool : pools_) look_at(pool);
     guard();
+    listen();
     // What an earlier daemon left is no pool's any more.
     if (gate_ != nullptr) gate_->forget_others();
 }
@@ -168,6 +177,42 @@ Result<void> Holder::guard(const Watched& pool) {
         guarded_.insert_or_assign(nic.index, wanted);
     }
     return pool.plan->buckets ? shared_.stand(pool.plan, *pool.place) : done;
+}
+
+void Holder::listen() {
+    std::map<int, std::vector<IpAddress>> wanted;
+    for (const Watched& pool : pools_)
+        if (pool.place) {
+            auto& addresses = wanted[pool.place->nic.index];
+            addresses.insert(addresses.end(), pool.plan->addresses.begin(), pool.plan->addresses.end());
+        }
+    for (auto& [link, addresses] : wanted) std::ranges::sort(addresses);
+    if (auto listening = claims_.listen(wanted); !listening) tell_(Noticed{listening.error().message});
+}
+
+std::optional<SlotId> Holder::announcing(const IpAddress& ip) const {
+    if (const auto slot = by_ip_.find(ip); slot != by_ip_.end()) return slot->second;
+    for (const SlotId slot : shared_.all_open())
+        if (const Plan plan = shared_.announces(slot);
+            plan != nullptr && std::ranges::binary_search(plan->addresses, ip))
+            return slot;
+    return std::nullopt;
+}
+
+void Holder::hear_claims() {
+    for (const Claim& claim : claims_.take()) {
+        // Past the lease whoever claims it may be the one who has taken over.
+        if (now_ >= deadline_) continue;
+        const auto slot = announcing(claim.ip);
+        const auto here = slot ? held(*slot) : std::nullopt;
+        if (!here || here->link->index != claim.link) continue;
+        // Our own word, turned back by a switch or said by a member that shares the address with us.
+        if (claim.mac == here->own.value_or(here->link->mac) ||
+            (here->group && claim.mac == here->group->mac(claim.ip)))
+            continue;
+        if (!conflicts_.heard(here->pool->name, here->pool->defended, claim.ip, claim.mac, now_)) continue;
+        if (auto told = announcements_.burst({*slot}); !told) tell_(Noticed{told.error().message});
+    }
 }
 
 void Holder::look_at(Watched& pool) {
@@ -432,6 +477,7 @@ std::vector<SlotId> Holder::all_open() const {
 
 void Holder::run(TimePoint now, TimePoint deadline) {
     now_ = now;
+    deadline_ = deadline;
     if (const bool pass = now < deadline || gate_ != nullptr; pass != passing_) {
         if (pass) {
             passing_ = true;
@@ -447,15 +493,18 @@ void Holder::run(TimePoint now, TimePoint deadline) {
     if (std::exchange(link_changed_, false)) {
         for (Watched& pool : pools_) look_at(pool);
         guard();
+        listen();
     }
     look_at_devices();
     for (Watched& pool : pools_)
         if (pool.back_at <= now) look_at(pool);
+    hear_claims();
+    for (Claimed& claimed : conflicts_.run(now)) tell_(std::move(claimed));
     if (auto told = announcements_.run(now); !told) tell_(Noticed{told.error().message});
 }
 
 TimePoint Holder::next(TimePoint deadline) const {
-    TimePoint due = announcements_.next();
+    TimePoint due = std::min(announcements_.next(), conflicts_.next());
     for (const Watched& pool : pools_) due = std::min(due, pool.back_at);
     return gate_ == nullptr && passing_ && !open_.empty() ? std::min(due, deadline) : due;
 }

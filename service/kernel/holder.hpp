@@ -14,6 +14,8 @@
 #include "net/netlink.hpp"
 #include "service/gate/gate.hpp"
 #include "service/kernel/announcements.hpp"
+#include "service/kernel/claims.hpp"
+#include "service/kernel/conflicts.hpp"
 #include "service/kernel/place.hpp"
 #include "service/kernel/plan.hpp"
 #include "service/kernel/shared_addresses.hpp"
@@ -42,6 +44,8 @@ class Holder {
     /// To be called when the deadline may have changed, when words were heard, and when next() has come.
     void run(TimePoint now, TimePoint deadline);
     [[nodiscard]] TimePoint next(TimePoint deadline) const;
+    /// Readable when others have claimed something that run() is to hear of.
+    [[nodiscard]] int claims_fd() const { return claims_.fd(); }
     /// Word from the kernel (RTNLGRP_LINK, _IPV4_IFADDR, _IPV6_IFADDR, rtnetlink(7)), and of MACs that were
     /// taken off a link (RTM_DELNEIGH of AF_BRIDGE).
     void heard(const nlmsghdr& message);
@@ -65,7 +69,7 @@ class Holder {
         std::uint64_t added = 0;  ///< counts additions: the later one is the greater
     };
 
-    Holder(net::Netlink netlink, gate::Gate* gate, Tell tell);
+    Holder(net::Netlink netlink, gate::Gate* gate, Claims claims, Tell tell);
     void on(const Watch& order);
     void on(const OpenSlots& order);
     void on(const CloseSlots& order);
@@ -73,6 +77,12 @@ class Holder {
     void on(const Check& order);
     void on(const Count& order);
     void look_at(Watched& watched);
+    /// Listens where pools have addresses, for those and no others.
+    void listen();
+    /// What others have claimed by now of what is held here is answered as the pool's on_conflict says.
+    void hear_claims();
+    /// The slot here whose announcements name the address.
+    [[nodiscard]] std::optional<SlotId> announcing(const IpAddress& ip) const;
     /// Puts the gate on the links of pools and nowhere else, and has it manage their addresses and no others.
     void guard();
     /// Takes the gate of an earlier daemon off links that have none of the pools' addresses.
@@ -136,6 +146,9 @@ class Holder {
     bool passing_ = false;       ///< what is open is on the NIC: always with a gate, else before the deadline
     TimePoint now_;
     Announcements announcements_;
+    Claims claims_;
+    Conflicts conflicts_;
+    TimePoint deadline_;  ///< as of the last run()
 };
 
 }  // namespace buoy::kernel

@@ -38,6 +38,7 @@ void Holder::mend_group(const Watched& pool) {
 void Holder::look_again() {
     for (Watched& pool : pools_) look_at(pool);
     guard();
+    listen();
     shared_.put_back();
     if (!passing_) return;
     // What is there already stays as it is; what was missing comes back.

@@ -108,7 +108,8 @@ struct KernelThread::Loop {
                 orders.swap(owner.orders_);
             }
             for (const Order& order : orders) {
-                // The deadline first: what is opened past it must not show.
+                // The deadline first: what is opened past it must not show. And what was said of an address
+                // before it is opened here was said by whoever had it then: it is heard now, as nobody's.
                 holder->run(boot_now(), owner.deadline_);
                 carry_out(order);
             }
@@ -148,7 +149,8 @@ struct KernelThread::Loop {
         owner.lapsed_ = boot_now() >= deadline;
         // Between the look at the deadline and the mark it may have moved on.
         if (owner.lapsed_ && owner.deadline_.load() != deadline) return;
-        std::array<pollfd, 2> waiting{{{owner.ordered_.get(), POLLIN, 0}, {events.get(), POLLIN, 0}}};
+        std::array<pollfd, 3> waiting{
+            {{owner.ordered_.get(), POLLIN, 0}, {events.get(), POLLIN, 0}, {holder->claims_fd(), POLLIN, 0}}};
         timespec patience{};
         if (next != TimePoint::max()) {
             const auto left = std::max(Duration{}, next - boot_now());
@@ -196,7 +198,10 @@ void KernelThread::post(Order order) {
 }
 
 void KernelThread::set_deadline(TimePoint deadline) {
-    if (gate_ != nullptr) return gate_->set_deadline(deadline);
+    if (gate_ != nullptr) {
+        deadline_ = deadline;
+        return gate_->set_deadline(deadline);
+    }
     const TimePoint before = deadline_.exchange(deadline);
     if (deadline < before || lapsed_.exchange(false)) wake();
 }

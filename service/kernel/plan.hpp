@@ -13,6 +13,7 @@
 
 #include "buoy/ids.hpp"
 #include "buoy/ip.hpp"
+#include "buoy/mac.hpp"
 #include "buoy/time.hpp"
 #include "net/announcer.hpp"
 #include "service/core/effect.hpp"
@@ -43,7 +44,9 @@ struct PoolPlan {
     Duration hold{};              ///< a carrier that was lost has to be back for so long before it is told of
     net::AnnounceForms forms;
     net::AnnounceSchedule schedule = net::default_schedule();
-    Duration refresh{};  ///< between announcements of what is held; 0: none after the schedule
+    Duration refresh{};           ///< between announcements of what is held; 0: none after the schedule
+    std::vector<IpAddress> told;  ///< neighbours that are told by unicast as well
+    bool defended = true;         ///< what others claim is announced again (RFC 5227 section 2.4)
     std::size_t frames_per_s = 100'000;  ///< announce_pps
 };
 using Plan = std::shared_ptr<const PoolPlan>;
@@ -108,6 +111,14 @@ struct Counted {
     TimePoint at;
     std::map<std::string, std::vector<gate::Counters>> pools;  ///< by slot; empty without a gate
 };
-using Report = std::variant<Done, Failed, Carrier, Noticed, Checked, Counted>;
+/// A host outside the pool has claimed an address that is held here.
+struct Claimed {
+    std::string pool;
+    IpAddress ip;
+    Mac mac;                  ///< the last one
+    std::uint64_t count = 0;  ///< since this was last told of the address
+    std::string text;         ///< for the log; empty: said often enough
+};
+using Report = std::variant<Done, Failed, Carrier, Noticed, Checked, Counted, Claimed>;
 
 }  // namespace buoy::kernel

@@ -67,6 +67,8 @@ kernel::PoolPlan plan_of(const pool::PoolParameters& parameters) {
     plan.prefix6 = parameters.prefix6;
     plan.forms = {parameters.announce.requests, parameters.announce.replies};
     plan.refresh = parameters.announce_refresh;
+    plan.told = parameters.announce_to;
+    plan.defended = parameters.on_conflict == pool::OnConflict::defend;
     plan.frames_per_s = parameters.announce_pps;
     plan.hold = parameters.hold;
     plan.ignore_carrier = parameters.link_down == pool::LinkDown::ignore;
@@ -77,7 +79,7 @@ std::vector<std::string> Pools::load() {
     auto [stored_here, problems] = pool::stored_pools();
     for (const pool::PoolParameters& stored : stored_here) {
         auto plan = std::make_shared<const kernel::PoolPlan>(plan_of(stored));
-        pools_.emplace(stored.name, Pool{stored, std::move(plan), {}, {}});
+        pools_.emplace(stored.name, Pool{stored, std::move(plan), {}, {}, {}});
     }
     tell();
     return std::move(problems);
@@ -87,7 +89,7 @@ Result<void> Pools::add(const pool::PoolParameters& parameters) {
     if (pools_.contains(parameters.name)) return {};
     if (auto stored = pool::store(parameters); !stored) return stored;
     auto plan = std::make_shared<const kernel::PoolPlan>(plan_of(parameters));
-    pools_.emplace(parameters.name, Pool{parameters, std::move(plan), {}, {}});
+    pools_.emplace(parameters.name, Pool{parameters, std::move(plan), {}, {}, {}});
     tell();
     return {};
 }
@@ -113,6 +115,15 @@ void Pools::set_carrier(const kernel::Carrier& report) {
     if (found == pools_.end()) return;
     found->second.carrier = report.carrier;
     found->second.no_carrier = report.why;
+}
+
+void Pools::claimed(const kernel::Claimed& report, TimePoint now) {
+    const auto found = pools_.find(report.pool);
+    if (found == pools_.end()) return;
+    Claims& claims = found->second.claims[report.ip];
+    claims.count += report.count;
+    claims.mac = report.mac;
+    claims.last = now;
 }
 
 const Pools::Pool* Pools::find(const std::string& name) const {

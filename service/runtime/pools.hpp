@@ -23,11 +23,18 @@ kernel::PoolPlan plan_of(const pool::PoolParameters& parameters);
 /// /run/buoy/pools, where a restarted daemon finds it.
 class Pools {
   public:
+    /// What hosts outside the pool have claimed of one of its addresses while it was held here.
+    struct Claims {
+        std::uint64_t count = 0;
+        Mac mac;  ///< the last one
+        TimePoint last;
+    };
     struct Pool {
         pool::PoolParameters parameters;
         kernel::Plan plan;
         std::optional<bool> carrier;  ///< none: the kernel's side has not said yet
         std::string no_carrier;       ///< why not
+        std::map<IpAddress, Claims> claims{};
     };
     using Watch = std::function<void(kernel::Watch)>;
     explicit Pools(Watch watch) : watch_(std::move(watch)) {}
@@ -40,6 +47,8 @@ class Pools {
     void remove(const std::string& name);
     /// What the kernel's side has found out about the pool's NIC.
     void set_carrier(const kernel::Carrier& report);
+
+    void claimed(const kernel::Claimed& report, TimePoint now);
 
     [[nodiscard]] const Pool* find(const std::string& name) const;
     [[nodiscard]] kernel::Plan plan(const std::string& name) const;

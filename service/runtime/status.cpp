@@ -102,6 +102,12 @@ json pool_of(const View& view, const core::Pool& pool) {
         shown["addresses"] = json::array();
         for (const IpAddress& ip : facts.shared) shown["addresses"].push_back(ip.to_string());
     }
+    shown["conflicts"] = json::array();
+    for (const ClaimedAddress& claimed : facts.claims)
+        shown["conflicts"].push_back({{"address", claimed.ip.to_string()},
+                                      {"mac", claimed.mac.to_string()},
+                                      {"claims", claimed.count},
+                                      {"last_ms", ms(view.now - claimed.last)}});
     if (!facts.no_carrier.empty()) shown["no_carrier_because"] = facts.no_carrier;
     return shown;
 }
@@ -229,6 +235,11 @@ std::string metrics_of(const View& view) {
     text += slot_lines(view, "bytes", &gate::Counters::bytes);
     head("slot_dropped", "counter", "Packets for the slot that this node's gate dropped.");
     text += slot_lines(view, "dropped", &gate::Counters::dropped);
+    head("conflicting_claims", "counter", "Claims by other hosts of addresses that this node held.");
+    for (const core::Pool& pool : agreed.pools)
+        for (const ClaimedAddress& claimed : view.facts(pool.config).claims)
+            text += fmt::format("buoy_conflicting_claims_total{{pool=\"{}\",address=\"{}\"}} {}\n",
+                                pool.config.name, claimed.ip.to_string(), claimed.count);
     return text + "# EOF\n";
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "buoy/ip.hpp"
+#include "buoy/mac.hpp"
 #include "buoy/time.hpp"
 #include "pool/parameters.hpp"
 #include "service/core/ownership.hpp"
@@ -14,6 +15,14 @@
 #include "service/runtime/names.hpp"
 
 namespace buoy::runtime {
+
+/// What hosts outside a pool have claimed of an address of it that is, or was, held here.
+struct ClaimedAddress {
+    IpAddress ip;
+    Mac mac;  ///< the last one
+    std::uint64_t count = 0;
+    TimePoint last;
+};
 
 /// What is shown of a pool and the core does not know.
 struct PoolFacts {
@@ -23,6 +32,7 @@ struct PoolFacts {
     std::string l2;
     std::string nic;
     std::string no_carrier;  ///< why not, if it is started here and has none
+    std::vector<ClaimedAddress> claims{};
 };
 
 /// Fills in what the pool's parameters say.

@@ -96,6 +96,15 @@ class kernel_thread : public testing::Test {
             return std::ranges::find(plan_->addresses, a.ip) != plan_->addresses.end();
         }));
     }
+    /// Every frame that has come.
+    static std::vector<std::vector<std::uint8_t>> all_of(net::PacketSocket& socket) {
+        std::vector<std::vector<std::uint8_t>> frames;
+        while (true) {
+            auto frame = socket.receive(0ms);
+            if (!frame || !*frame) return frames;
+            frames.push_back(std::move(**frame));
+        }
+    }
     /// Waits until so many of the pool's addresses are on a link.
     void wait_there(std::size_t count) {
         // The kernel's word of a change comes before that of the thread, so it is asked again at each.
@@ -138,6 +147,136 @@ TEST_F(kernel_thread, open_announces_before_it_is_done) {
     }
     ASSERT_EQ(heard.size(), 6U) << "a request and a reply for each";
     for (const auto& ip : plan_->addresses) EXPECT_EQ(std::ranges::count(heard, ip.v4()), 2);
+}
+
+TEST_F(kernel_thread, tells_a_known_neighbour_by_unicast_and_asks_one_that_is_not_known) {
+    PoolPlan wanted = plan(2);
+    wanted.told = {Ipv4{{10, 9, 0, 7}}, Ipv4{{10, 9, 0, 8}}, *Ipv6::parse("fd00:9::7")};
+    shell("ip neighbor add 10.9.0.7 lladdr 02:00:00:00:00:07 dev buoy0");
+    watch(wanted);
+    const auto peer = net::find_link(*netlink_, "buoy1");
+    auto arp = net::PacketSocket::open(*peer, wire::ethertype_arp);
+    thread_->set_deadline(now() + 600s);
+    open(2);
+    wait<Done>();
+    const auto link = net::find_link(*netlink_, "buoy0");
+    std::vector<wire::Arp> broadcast;
+    std::vector<std::vector<std::uint8_t>> others;
+    for (const auto& frame : all_of(*arp)) {
+        const auto packet = wire::decode_arp(frame);
+        ASSERT_TRUE(packet);
+        if (packet->is_gratuitous())
+            broadcast.push_back(*packet);
+        else
+            others.push_back(frame);
+        if (broadcast.size() < 2) {
+            EXPECT_TRUE(others.empty()) << "before all were told of both";
+        }
+    }
+    std::vector<std::vector<std::uint8_t>> expected;
+    for (const auto& ip : plan_->addresses) {
+        expected.push_back(
+            wire::unicast_reply(*Mac::parse("02:00:00:00:00:07"), Ipv4{{10, 9, 0, 7}}, link->mac, ip.v4()));
+        expected.push_back(wire::request(link->mac, ip.v4(), Ipv4{{10, 9, 0, 8}}));
+    }
+    EXPECT_EQ(others, expected);
+}
+
+TEST_F(kernel_thread, claim_of_a_held_address_is_counted_told_and_defended_once) {
+    watch(plan());
+    thread_->set_deadline(now() + 600s);
+    open(4);
+    wait<Done>();
+    const auto peer = net::find_link(*netlink_, "buoy1");
+    auto arp = net::PacketSocket::open(*peer, wire::ethertype_arp);
+    const Mac rival{{2, 0, 0, 0, 0, 0x66}};
+    for (int i = 0; i < 3; ++i)
+        ASSERT_TRUE(arp->send(wire::gratuitous_reply(rival, plan_->addresses[1].v4())));
+    std::uint64_t count = 0;
+    std::string text;
+    while (count < 3) {
+        const auto claimed = wait<Claimed>();
+        EXPECT_EQ(claimed.pool, "web");
+        EXPECT_EQ(claimed.ip, plan_->addresses[1]);
+        EXPECT_EQ(claimed.mac, rival);
+        ASSERT_GT(claimed.count, 0U);
+        count += claimed.count;
+        text += claimed.text;
+    }
+    EXPECT_EQ(count, 3U);
+    EXPECT_EQ(text,
+              "pool web: 10.9.1.1 is held by this node and claimed by a host outside the pool, MAC "
+              "02:00:00:00:00:66; it was announced again (on_conflict=defend)");
+    const auto heard = all_of(*arp);
+    ASSERT_EQ(heard.size(), 2U) << "one announcement, in both forms";
+    EXPECT_EQ(heard[0],
+              wire::gratuitous_request(net::find_link(*netlink_, "buoy0")->mac, Ipv4{{10, 9, 1, 1}}));
+}
+
+TEST_F(kernel_thread, claim_is_only_told_with_report) {
+    PoolPlan wanted = plan();
+    wanted.defended = false;
+    watch(wanted);
+    thread_->set_deadline(now() + 600s);
+    open(1);
+    wait<Done>();
+    const auto peer = net::find_link(*netlink_, "buoy1");
+    auto arp = net::PacketSocket::open(*peer, wire::ethertype_arp);
+    ASSERT_TRUE(
+        arp->send(wire::request(Mac{{2, 0, 0, 0, 0, 0x66}}, plan_->addresses[0].v4(), Ipv4{{10, 9, 0, 9}})));
+    EXPECT_EQ(wait<Claimed>().count, 1U);
+    EXPECT_TRUE(all_of(*arp).empty());
+}
+
+TEST_F(kernel_thread, advertisement_of_a_held_address_is_a_claim) {
+    PoolPlan wanted = plan(1);
+    wanted.addresses = {*Ipv6::parse("fd00:9::60"), *Ipv6::parse("fd00:9::61")};
+    watch(wanted);
+    thread_->set_deadline(now() + 600s);
+    open(2);
+    wait<Done>();
+    const auto peer = net::find_link(*netlink_, "buoy1");
+    auto nd = net::PacketSocket::open(*peer, wire::ethertype_ipv6);
+    const Mac rival{{2, 0, 0, 0, 0, 0x66}};
+    const auto link = net::find_link(*netlink_, "buoy0");
+    // Not about a held address; our own, come back; of another's, about a held one.
+    ASSERT_TRUE(nd->send(wire::unsolicited_advertisement(rival, *Ipv6::parse("fd00:9::62"))));
+    ASSERT_TRUE(nd->send(wire::unsolicited_advertisement(link->mac, *Ipv6::parse("fd00:9::60"))));
+    ASSERT_TRUE(nd->send(wire::unsolicited_advertisement(rival, *Ipv6::parse("fd00:9::61"))));
+    const auto claimed = wait<Claimed>();
+    EXPECT_EQ(claimed.ip, wanted.addresses[1]);
+    EXPECT_EQ(claimed.mac, rival);
+    EXPECT_EQ(claimed.count, 1U);
+    std::size_t defences = 0;
+    for (const auto& frame : all_of(*nd)) {
+        const auto said = wire::decode_neighbor_advertisement(frame);
+        if (said && said->target == wanted.addresses[1].v6() && said->target_mac == link->mac) ++defences;
+    }
+    EXPECT_EQ(defences, 1U);
+}
+
+TEST_F(kernel_thread, what_a_former_holder_says_is_no_claim) {
+    watch(plan());
+    thread_->set_deadline(now() + 600s);
+    const auto peer = net::find_link(*netlink_, "buoy1");
+    auto arp = net::PacketSocket::open(*peer, wire::ethertype_arp);
+    const Mac member{{2, 0, 0, 0, 0, 0x02}};
+    // Before it is opened here, and past the lease: then somebody else may have it.
+    ASSERT_TRUE(arp->send(wire::gratuitous_request(member, plan_->addresses[0].v4())));
+    const auto slots = open(1);
+    wait<Done>();
+    thread_->set_deadline(now());
+    ASSERT_TRUE(arp->send(wire::gratuitous_request(member, plan_->addresses[0].v4())));
+    thread_->post(CloseSlots{{++last_}, false, slots});
+    wait<Done>();
+    thread_->set_deadline(now() + 600s);
+    open(1);
+    wait<Done>();
+    ASSERT_TRUE(arp->send(wire::gratuitous_request(Mac{{2, 0, 0, 0, 0, 0x66}}, plan_->addresses[0].v4())));
+    const auto claimed = wait<Claimed>();
+    EXPECT_EQ(claimed.mac, (Mac{{2, 0, 0, 0, 0, 0x66}}));
+    EXPECT_EQ(claimed.count, 1U);
+    EXPECT_NE(claimed.text, "") << "there was one before";
 }
 
 TEST_F(kernel_thread, lapsed_deadline_takes_addresses_away_and_a_renewed_one_brings_them_back) {

@@ -336,6 +336,46 @@ TEST_F(shared_addresses, are_reached_after_the_nic_was_down) {
     }
 }
 
+TEST_F(shared_addresses, claim_by_another_mac_is_told_where_the_first_bucket_is_open_and_the_groups_is_none) {
+    watch(plan());
+    auto netlink = net::Netlink::open();
+    auto arp = net::PacketSocket::open(*net::find_link(*netlink, "buoy1"), wire::ethertype_arp);
+    const auto asks = [&](const Mac& mac) {
+        ASSERT_TRUE(arp->send(wire::request(mac, plan_->addresses[0].v4(), Ipv4{{10, 9, 0, 9}})));
+    };
+    open({1});
+    asks(Mac{{2, 0, 0, 0, 0, 1}});
+    settle();
+    open({0});
+    asks(group_of(*plan_).mac4);
+    asks(Mac{{2, 0, 0, 0, 0, 2}});
+    const auto claimed = wait<Claimed>();
+    EXPECT_EQ(claimed.mac, (Mac{{2, 0, 0, 0, 0, 2}}));
+    EXPECT_EQ(claimed.count, 1U);
+    EXPECT_NE(claimed.text, "") << "there was one before";
+    EXPECT_EQ(claimed.pool, "lb");
+}
+
+TEST_F(shared_addresses, claim_past_the_lease_is_the_successors) {
+    PoolPlan single = plan();
+    single.buckets.reset();
+    watch(single);
+    auto netlink = net::Netlink::open();
+    auto arp = net::PacketSocket::open(*net::find_link(*netlink, "buoy1"), wire::ethertype_arp);
+    open({0});
+    thread_->set_deadline({});
+    ASSERT_TRUE(
+        arp->send(wire::request(Mac{{2, 0, 0, 0, 0, 1}}, single.addresses[0].v4(), Ipv4{{10, 9, 0, 9}})));
+    settle();
+    thread_->set_deadline(later());
+    ASSERT_TRUE(
+        arp->send(wire::request(Mac{{2, 0, 0, 0, 0, 2}}, single.addresses[0].v4(), Ipv4{{10, 9, 0, 9}})));
+    const auto claimed = wait<Claimed>();
+    EXPECT_EQ(claimed.mac, (Mac{{2, 0, 0, 0, 0, 2}}));
+    EXPECT_EQ(claimed.count, 1U);
+    EXPECT_NE(claimed.text, "") << "there was one before";
+}
+
 TEST_F(shared_addresses, are_not_there_without_a_gate) {
     start(nullptr);
     plan_ = std::make_shared<const PoolPlan>(plan());

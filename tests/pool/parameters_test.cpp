@@ -138,6 +138,13 @@ const Bad bad_values[] = {
     {"announce", "reply:", "1 to 20"},
     {"announce_refresh", "-1", "0 to 86400 s"},
     {"announce_pps", "9", "10 to"},
+    {"announce_to", "10.0.0.x", "announce_to='10.0.0.x': '10.0.0.x' is not an IP address"},
+    {"announce_to", "10.0.0.1 fe80::1", "addresses has no IPv6 address that fe80::1 could be told of"},
+    {"announce_to",
+     "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4,10.0.0.5,10.0.0.6,10.0.0.7,10.0.0.8,10.0.0.9,10.0.0.10,"
+     "10.0.0.11,10.0.0.12,10.0.0.13,10.0.0.14,10.0.0.15,10.0.0.16,10.0.0.17",
+     "17 neighbours, and 16"},
+    {"on_conflict", "fight", "defend, report"},
     {"link_down", "stop", "release, ignore"},
     {"hold_ms", "-5", "0 to 600000 ms"},
     {"buckets", "0", "1 to 4096"},
@@ -213,6 +220,8 @@ TEST(Values, come_to) {
                            {"announce", "both:2"},
                            {"announce_refresh", "60"},
                            {"announce_pps", "500"},
+                           {"announce_to", "10.0.0.1 10.0.0.2,10.0.0.1"},
+                           {"on_conflict", "report"},
                            {"link_down", "ignore"},
                            {"hold_ms", "0"},
                            {"buckets", "256"},
@@ -231,6 +240,8 @@ TEST(Values, come_to) {
     wanted.announce = {2, 2};
     wanted.announce_refresh = seconds(60);
     wanted.announce_pps = 500;
+    wanted.announce_to = {Ipv4{{10, 0, 0, 1}}, Ipv4{{10, 0, 0, 2}}};
+    wanted.on_conflict = OnConflict::report;
     wanted.link_down = LinkDown::ignore;
     wanted.hold = milliseconds(0);
     wanted.buckets = 256;
@@ -261,6 +272,8 @@ const ParameterTexts others = {{"addresses", "192.0.2.1-192.0.2.3"},
                                {"announce", "reply"},
                                {"announce_refresh", "30"},
                                {"announce_pps", "1000"},
+                               {"announce_to", "10.0.0.1"},
+                               {"on_conflict", "report"},
                                {"link_down", "ignore"},
                                {"hold_ms", "5"},
                                {"buckets", "4096"},

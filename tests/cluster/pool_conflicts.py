@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A pool among hosts that are none of its members: one that claims its addresses, and one told by unicast."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import struct
+import unittest
+from typing import Any
+
+from pooling import PoolTest
+
+from lab.frames import Advertisement, Arp, Frame
+from lab.kernel import inside_netns
+from lab.switch import CLIENT, socket_of
+from lab.waiting import wait_until
+
+RIVAL = "02:66:00:00:00:01"
+
+
+def packed(mac: str) -> bytes:
+    """A MAC's six bytes."""
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def gratuitous_reply(mac: str, address: str) -> bytes:
+    """RFC 826: to everybody, that an address is at a MAC."""
+    ip = ipaddress.ip_address(address).packed
+    packet = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 2) + packed(mac) + ip + packed(mac) + ip
+    return b"\xff" * 6 + packed(mac) + struct.pack("!H", 0x0806) + packet
+
+
+def advertisement(mac: str, address: str) -> bytes:
+    """RFC 4861 section 4.4: the same for IPv6, with override."""
+    ip, everybody = ipaddress.ip_address(address).packed, ipaddress.ip_address("ff02::1").packed
+    message = struct.pack("!BBHI", 136, 0, 0, 0x20000000) + ip + b"\x02\x01" + packed(mac)
+    summed = ip + everybody + struct.pack("!II", len(message), 58) + message
+    total = sum(struct.unpack(f"!{len(summed) // 2}H", summed))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    message = message[:2] + struct.pack("!H", ~total & 0xFFFF) + message[4:]
+    header = struct.pack("!IHBB", 6 << 28, len(message), 58, 255) + ip + everybody
+    return b"\x33\x33\x00\x00\x00\x01" + packed(mac) + struct.pack("!H", 0x86DD) + header + message
+
+
+class Conflicts(PoolTest):
+    def set_option(self, name: str, value: str) -> None:
+        """Another value for one of the pool's parameters, by pcs; unset again after the test."""
+        self.cluster.pcs("resource", "update", "web", f"{name}={value}")
+        self.addCleanup(self.cluster.pcs, "resource", "update", "web", f"{name}=")
+        self.cluster.settle()
+        self.before = self.settled()
+
+    def claim(self, *frames: bytes) -> None:
+        """Send frames to every host of the LAN, as the switch would flood a stranger's."""
+        with inside_netns(self.cluster.switch.netns):
+            wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        with wire:
+            wire.bind(("lan", 0))
+            for frame in frames:
+                wire.send(frame)
+
+    def conflicts(self, node: str) -> dict[str, Any]:
+        """By address, what a node says of claims."""
+        status = self.pool.status(node)
+        assert status is not None
+        (pool,) = [pool for pool in status["pools"] if pool["name"] == "web"]
+        return {one["address"]: one for one in pool["conflicts"]}
+
+    def wait_claimed(self, node: str, address: str, claims: int) -> None:
+        """Wait until a node has counted so many claims of an address."""
+        wait_until(
+            f"{claims} claims of {address} at {node}",
+            lambda: self.conflicts(node).get(address, {}).get("claims") == claims,
+            explain=lambda: str(self.conflicts(node)),
+        )
+        self.assertEqual(RIVAL, self.conflicts(node)[address]["mac"])
+
+    def held(self, version: int) -> tuple[str, str]:
+        """A node and an address of it that no test here has used: claims are counted as long as a daemon lives."""
+        used = {address for node in self.cluster.node_names() for address in self.conflicts(node)}
+        return next(
+            (node, address) for address, node in self.before.owners.items()
+            if address not in used and ipaddress.ip_address(address).version == version
+        )  # fmt: skip
+
+    def neighbour_of_client(self, address: str) -> str:
+        """The MAC that the client has for an address, which it has just asked."""
+        self.assertTrue(self.client.answers(address, 20))
+        return self.client.neighbour(address) or ""
+
+    def test_claim_is_counted_shown_and_defended(self) -> None:
+        for version, frame in ((4, gratuitous_reply), (6, advertisement)):
+            node, address = self.held(version)
+            own = socket_of(node, "lan").mac
+            with self.subTest(address=address):
+                self.assertEqual(own, self.neighbour_of_client(address))
+                with self.client.capture() as capture:
+                    self.claim(*[frame(RIVAL, address)] * 3)
+                    self.wait_claimed(node, address, 3)
+                    defended = capture.frames(lambda seen: self.says(seen, address, own))
+                self.assertEqual({4: 2, 6: 1}[version], len(defended), "not one announcement in every form")
+                wait_until(f"the client to have {address} at {node}", lambda: self.client.neighbour(address) == own)
+                for other in self.others(node):
+                    self.assertNotIn(address, self.conflicts(other), "counted where it is not held")
+                shown = self.pool.buoy(node, "status")
+                self.assertRegex(shown, rf"pool web: {re.escape(address)} is claimed .* {RIVAL}: 3 times")
+                metrics = self.pool.buoy(node, "metrics")
+                self.assertIn(f'buoy_conflicting_claims_total{{pool="web",address="{address}"}} 3\n', metrics)
+
+    def says(self, frame: Frame, address: str, mac: str) -> bool:
+        """Whether a frame tells everybody that an address is at a MAC."""
+        packet = frame.packet
+        if isinstance(packet, Arp):
+            return packet.gratuitous and packet.sender_ip == address and packet.sender_mac == mac
+        return isinstance(packet, Advertisement) and packet.target == address and packet.link_layer == mac
+
+    def test_report_only_counts(self) -> None:
+        self.set_option("on_conflict", "report")
+        node, address = self.held(4)
+        own = socket_of(node, "lan").mac
+        self.assertEqual(own, self.neighbour_of_client(address))
+        with self.client.capture() as capture:
+            self.claim(gratuitous_reply(RIVAL, address))
+            self.wait_claimed(node, address, 1)
+            self.assertEqual([], capture.frames(lambda seen: self.says(seen, address, own)))
+
+    def test_moving_and_losing_addresses_is_no_conflict(self) -> None:
+        before = {node: self.conflicts(node) for node in self.cluster.node_names()}
+        counts = {node: {ip: one["claims"] for ip, one in found.items()} for node, found in before.items()}
+        for node in self.cluster.node_names():
+            self.pool.buoy("n1", "drain", node)
+            self.settled(balanced=False)
+            self.pool.buoy("n1", "undrain", node)
+            self.settled()
+        for node in self.cluster.node_names():
+            now = {ip: one["claims"] for ip, one in self.conflicts(node).items()}
+            self.assertEqual(counts[node], now, f"{node} takes a member's word for another host's claim")
+
+    def test_router_is_told_by_unicast_at_a_move(self) -> None:
+        router = socket_of(CLIENT, "lan")
+        self.set_option("announce_to", " ".join(a.partition("/")[0] for a in router.addresses))
+        for version in (4, 6):
+            address = next(
+                address for address, node in self.before.owners.items()
+                if node != "n2" and ipaddress.ip_address(address).version == version
+            )  # fmt: skip
+            with self.subTest(address=address):
+                # So that n2's kernel knows the router's MAC.
+                theirs = router.addresses[0 if version == 4 else 1].partition("/")[0]
+                self.cluster.run("n2", ["ping", "-c", "1", "-W", "5", theirs])
+                with self.client.capture() as capture:
+                    self.pool.buoy("n3", "move", address, "n2")
+                    (told, *_) = capture.wait(
+                        f"{address} to be told the router alone",
+                        lambda frame: frame.host == "n2" and frame.destination == router.mac
+                        and self.tells(frame, address),
+                    )  # fmt: skip
+                    broadcast = capture.frames(lambda frame: self.says(frame, address, socket_of("n2", "lan").mac))
+                self.assertEqual(socket_of("n2", "lan").mac, told.source)
+                self.assertLess(broadcast[0].time_ns, told.time_ns, "the others had to wait for it")
+
+    def tells(self, frame: Frame, address: str) -> bool:
+        """Whether a frame says unasked where an address is."""
+        packet = frame.packet
+        if isinstance(packet, Arp):
+            return packet.reply and packet.sender_ip == address
+        return isinstance(packet, Advertisement) and packet.target == address and not packet.solicited
+
+
+if __name__ == "__main__":
+    unittest.main()
