@@ -23,6 +23,7 @@
 #include "service/io/fencing.hpp"
 #include "service/io/incarnation.hpp"
 #include "service/io/ipc_server.hpp"
+#include "service/io/only_one.hpp"
 #include "service/io/quorum.hpp"
 #include "service/journal/journal.hpp"
 #include "service/kernel/kernel_thread.hpp"
@@ -112,6 +113,10 @@ class Daemon {
 
     // First of all, for it fails where a daemon is running already, whose slots are not ours to close.
     Result<void> open_requests() {
+        // Where libqb is told to use sockets in files, a second one would take the first one's away.
+        auto alone = io::be_the_only_one("/run/buoy/lock");
+        if (!alone) return tl::unexpected<Error>(alone.error());
+        lock_ = std::move(*alone);
         auto loop = runtime::Loop::create();
         if (!loop) return tl::unexpected<Error>(loop.error());
         loop_ = std::move(*loop);
@@ -454,6 +459,7 @@ class Daemon {
     void on(kernel::Counted& report) { requests_->counted(report); }
 
     Settings settings_;
+    net::Fd lock_;
     Incarnation incarnation_;
     runtime::Names names_;
     core::Status status_;

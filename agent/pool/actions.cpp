@@ -33,11 +33,15 @@ constexpr auto read_patience = 5s;
 constexpr auto settle_patience = 5s;
 constexpr auto between_checks = 100ms;
 
+Outcome<json> taken(json reply) {
+    if (reply.value("ok", false)) return reply;
+    return failure(Exit::generic, reply.value("error", "buoyd refused without a reason"));
+}
+
 Outcome<json> ask(ipc::Client& client, const json& request, std::chrono::milliseconds patience) {
     auto reply = client.request(request, patience);
     if (!reply) return failure(Exit::generic, reply.error());
-    if (reply->value("ok", false)) return *reply;
-    return failure(Exit::generic, reply->value("error", "buoyd refused without a reason"));
+    return taken(std::move(*reply));
 }
 
 const pool::PoolParameters* find(const pool::StoredPools& stored, const std::string& name) {
@@ -100,7 +104,14 @@ Outcome<> start(const pool::PoolParameters& parameters) {
     auto client = reach_daemon(parameters, daemon_patience);
     if (!client && client.error().code == ENOENT) return failure(Exit::installed, client.error());
     if (!client) return failure(Exit::generic, client.error());
-    auto started = ask(*client, {{"request", "start-pool"}, {"pool", parameters.to_json()}}, change_patience);
+    auto reply =
+        client->request({{"request", "start-pool"}, {"pool", parameters.to_json()}}, change_patience);
+    if (!reply) {
+        // It would go on by itself when it can, long after this start has failed.
+        if (const auto stopped = stop(parameters.name); !stopped) log(stopped.error().reason);
+        return failure(Exit::generic, reply.error());
+    }
+    auto started = taken(std::move(*reply));
     if (!started) return tl::unexpected<Failure>(started.error());
     if (const std::string note = started->value("note", ""); !note.empty()) log(note);
     return {};

@@ -12,6 +12,7 @@ import unittest
 from pooling import PoolTest
 
 from lab.pool import Pool
+from lab.shared import long
 from lab.sweep import counts
 from lab.waiting import wait_until
 
@@ -128,6 +129,16 @@ class Planned(PoolTest):
             wait_until(f"weight={given}", lambda: are(weight), explain=lambda: str(weights()))
         self.settled()
 
+    def test_a_second_daemon_is_refused_and_takes_nothing_away(self) -> None:
+        # With its local socket in a file it would not find the first one's.
+        sockets = "/etc/libqb/force-filesystem-sockets"
+        self.addCleanup(self.cluster.run, "n1", ["rm", "-f", sockets])
+        self.cluster.run("n1", ["sh", "-c", f"mkdir -p /etc/libqb && touch {sockets}"])
+        done = self.cluster.run("n1", ["timeout", "20", "buoyd", "--stderr"], check=False)
+        self.assertEqual(1, done.returncode)
+        self.assertIn("buoyd runs on this node already", done.stderr)
+        self.assertEqual(self.before.of("n1"), self.pool.held_by_kernel("n1"))
+
     def test_deleted_while_running_nothing_answers(self) -> None:
         with self.sweep() as sweep:
             self.pool.delete()
@@ -161,6 +172,19 @@ class Refused(PoolTest):
         self.assertEqual("", self.start("n1"))
         said = self.start("n2", on_loss="unsafe")
         self.assertRegex(said, "ocf-exit-reason:.*on_loss is 'unsafe' here, but 'auto' in the cluster")
+
+    @long
+    def test_a_start_that_fails_leaves_nothing_behind(self) -> None:
+        self.cluster.set_fencing("fail")
+        self.cluster.partition([["n1"], ["n2"], ["n3"]], ("ring",))
+        waits = lambda: not (self.pool.status("n1") or {"quorate": True})["quorate"]  # noqa: E731
+        wait_until("n1 to have no quorum", waits)
+        self.assertIn("ocf-exit-reason:", self.start("n1"))
+        self.assertEqual("", self.cluster.run("n1", ["ls", "/run/buoy/pools"]).stdout.replace("web.json\n", ""))
+        self.cluster.heal()
+        self.settled()
+        status = self.pool.status("n1")
+        self.assertEqual(["web"], [pool["name"] for pool in status["pools"]] if status else [])
 
     def test_a_node_without_the_nic_gets_nothing_and_the_others_serve(self) -> None:
         self.assertEqual("", self.start("n1"))
