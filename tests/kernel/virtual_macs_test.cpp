@@ -23,6 +23,7 @@
 #include "vmac/virtual_mac.hpp"
 #include "wire/arp.hpp"
 #include "wire/ethernet.hpp"
+#include "wire/ndp.hpp"
 
 namespace buoy::kernel {
 namespace {
@@ -144,6 +145,35 @@ class virtual_macs : public testing::Test {
     Reports reports_;
     std::uint64_t last_ = 0;
 };
+
+TEST_F(virtual_macs, are_what_a_router_is_told_and_no_conflict_and_the_nics_own_mac_is_one) {
+    PoolPlan wanted = plan();
+    wanted.told = {Ipv4{{10, 9, 0, 7}}};
+    shell("ip neighbor add 10.9.0.7 lladdr 02:00:00:00:00:07 dev buoy0");
+    const auto peer = net::find_link(*netlink_, "buoy1");
+    auto arp = net::PacketSocket::open(*peer, wire::ethertype_arp);
+    auto nd = net::PacketSocket::open(*peer, wire::ethertype_ipv6);
+    watch(wanted);
+    open(4);
+    const IpAddress v4 = wanted.addresses[0];
+    const IpAddress v6 = wanted.addresses[3];
+    const auto told = wire::unicast_reply(*Mac::parse("02:00:00:00:00:07"), Ipv4{{10, 9, 0, 7}},
+                                          virtual_mac_of(v4), v4.v4());
+    bool heard = false;
+    for (auto frame = arp->receive(0ms); frame && *frame; frame = arp->receive(0ms)) heard |= **frame == told;
+    EXPECT_TRUE(heard) << "from the address's own MAC, or switches would learn it nowhere";
+    const Mac rival{{2, 0, 0, 0, 0, 0x66}};
+    ASSERT_TRUE(arp->send(wire::gratuitous_reply(virtual_mac_of(v4), v4.v4())));
+    ASSERT_TRUE(nd->send(wire::unsolicited_advertisement(virtual_mac_of(v6), v6.v6())));
+    ASSERT_TRUE(nd->send(wire::unsolicited_advertisement(rival, v6.v6())));
+    const auto claimed = wait<Claimed>();
+    EXPECT_EQ(claimed.ip, v6);
+    EXPECT_EQ(claimed.mac, rival);
+    EXPECT_EQ(claimed.count, 1U) << "the device hears it as well";
+    // Nobody says so of an address that has a MAC of its own: somebody has put it on a NIC by hand.
+    ASSERT_TRUE(arp->send(wire::gratuitous_reply(net::find_link(*netlink_, "buoy0")->mac, v4.v4())));
+    EXPECT_EQ(wait<Claimed>().ip, v4);
+}
 
 TEST_F(virtual_macs, are_there_with_what_is_held_and_go_with_it_and_the_nic_is_as_before) {
     watch(plan());
