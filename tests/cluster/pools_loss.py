@@ -10,12 +10,14 @@ from dataclasses import replace
 
 from pooling import PoolTest
 
+from lab.pool import Pool
 from lab.probe import now_ms
 from lab.shared import long, put_right
 from lab.sweep import Sweep
 from lab.waiting import wait_until
 
 PAUSE_S = 5.0
+SLOW_FENCING_S = 20.0
 BEATS = "udp dport 5440"
 
 
@@ -49,6 +51,28 @@ class PowerOff(PoolTest):
             self.assertEqual(known, len(self.cluster.fencings("n3")))
             self.settled("n1", "n2")
             self.assert_exclusive(sweep)
+
+    @long
+    def test_a_pool_with_on_loss_fenced_waits_for_fencing_and_another_does_not(self) -> None:
+        guarded = Pool(self.cluster, "guarded", "10.77.0.90-10.77.0.95")
+        guarded.create("on_loss=fenced")
+        before = guarded.wait_settled()["n1"]
+        self.cluster.set_fencing("slow", SLOW_FENCING_S)
+        known = len(self.cluster.fencings("n2"))
+        with self.sweep() as sweep, self.client.sweep(guarded.addresses, 10.0, audit_ms=20.0) as waiting:
+            waiting.wait("the guarded ones to be answered")
+            off_ms = now_ms()
+            self.cluster.power_off("n2")
+            self.assert_taken_over("n2", self.wait_covered(sweep, "n2"))
+            self.assertEqual(known, len(self.cluster.fencings("n2")), "fencing was there first")
+            waiting.wait("all to be answered without n2", lambda held: "n2" not in held.values(), 60)
+            fenced_ms = self.cluster.fencings("n2")[known] * 1000
+            for address in before.of("n2"):
+                turns = [turn for turn in waiting.reports()[address].turns() if turn.host != "n2"]
+                early = [turn for turn in turns if off_ms < turn.since_ms < fenced_ms]
+                self.assertEqual([], early, f"{address} was answered before fencing was done")
+            self.assert_exclusive(sweep)
+            self.assert_exclusive(waiting)
 
     @long
     def test_with_stock_timers_it_is_not_corosync_that_is_waited_for(self) -> None:

@@ -92,9 +92,13 @@ class Switch:
                 ip("link", "set", port, "up", netns=self.netns)
 
     def silence(self, host: str) -> None:
-        """Take the carrier from all of a host's cables at once, without remembering it."""
+        """Take the carrier from all of a host's cables at once, without remembering it.
+
+        Each takes the kernel some milliseconds. The ring goes first: a daemon that hears of the other one would
+        hand everything over by it, as no node without power does.
+        """
         present = self._ports()
-        ports = [port_name(host, network) for network in networks_of(host)]
+        ports = [port_name(host, network) for network in reversed(networks_of(host))]
         ip_batch([f"link set {port} down" for port in ports if port in present], self.netns)
 
     def unplug(self, host: str) -> None:
