@@ -129,14 +129,21 @@ bool Ownership::may_rejoin() const {
            peers_.in_touch(now_, agreed_, standing()) >= agreed_.majority();
 }
 
-// For people to see: within LM nobody has to have heard us.
+// Whether we are cut off, for people to see, and what follows when it ends.
 void Ownership::look_for_others() {
-    const bool apart = out_ && standing().primary && !shutting_down_ && !may_rejoin();
+    const bool primary = standing().primary;
+    const bool apart = out_ && primary && !shutting_down_ && !may_rejoin();
+    const bool back = out_ && primary && !apart && apart_since_ != TimePoint::max();
     if (!apart)
         apart_since_ = TimePoint::max();
     else if (apart_since_ == TimePoint::max())
         apart_since_ = now_;
     if (cut_off() != published_.cut_off) status_due_ = true;
+    // Whom we condemned while we heard nobody we would echo never again.
+    if (back && peers_.condemns_alone()) {
+        leave();
+        blank();
+    }
 }
 
 void Ownership::set_deadline(TimePoint deadline) {

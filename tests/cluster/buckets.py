@@ -309,7 +309,6 @@ class Lost(BucketTest):
     def test_all_processes_killed_and_the_kernel_is_silent(self) -> None:
         self.assert_silent_half_dead()
 
-    @long
     def test_cut_off_node_is_silent_and_comes_back(self) -> None:
         self.cluster.set_fencing("fail")
         with self.begun() as knock:

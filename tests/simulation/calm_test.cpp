@@ -2,6 +2,8 @@
 // What a cluster does when only one thing goes wrong, measured.
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "tests/simulation/shrink.hpp"
 
 using namespace buoy;
@@ -106,6 +108,23 @@ TEST(calm, node_whose_beats_are_cut_stays_out_until_they_come_through) {
         Schedule without = s;
         without.actions.clear();
         EXPECT_EQ(rejoins_of_node_1(s), rejoins_of_node_1(without) + 1) << out << in;
+    }
+}
+
+TEST(calm, node_whose_beats_were_cut_echoes_everybody_again) {
+    for (const auto& [out, in] : {std::pair(true, false), std::pair(false, true), std::pair(true, true)}) {
+        std::optional<core::Beat> last;
+        Schedule s = beats_cut(3, out, in);
+        s.chaos_beats = 100;  // some leases longer than the cut, and no other configuration meanwhile
+        const Outcome outcome =
+            Cluster(s, [&](std::uint32_t node, TimePoint, const core::Event*, const core::Effect* effect) {
+                const auto* sent = effect == nullptr ? nullptr : std::get_if<core::SendBeat>(effect);
+                if (node == 1 && sent != nullptr) last = sent->beat;
+            }).run();
+        ASSERT_TRUE(outcome.ok) << outcome.breach;
+        ASSERT_TRUE(last);
+        EXPECT_EQ(last->echoes.size(), 2U) << out << in;
+        EXPECT_TRUE(last->condemned.empty()) << out << in;
     }
 }
 
