@@ -158,10 +158,15 @@ Result<SlotName> find_slot(const Status& status, const std::string& text) {
         if (std::ranges::count(pool.addresses, ip->to_string()) != 0)
             return fail(fmt::format("{} is shared by the buckets {}/0 to {}/{}: name one of them",
                                     ip->to_string(), pool.name, pool.name, pool.slots - 1));
+    // A pool that has no members any more is meant only if there is no other.
     std::vector<SlotName> found;
-    for (const auto& pool : status.pools)
-        for (const auto& slot : pool.table)
-            if (slot.address == ip->to_string()) found.push_back(named(pool, slot));
+    for (const bool empty : {false, true}) {
+        if (!found.empty()) break;
+        for (const auto& pool : status.pools)
+            for (const auto& slot : pool.table)
+                if (pool.members.empty() == empty && slot.address == ip->to_string())
+                    found.push_back(named(pool, slot));
+    }
     if (found.empty())
         return fail(
             fmt::format("no pool has the address {}; `buoy pool list` shows what there is", ip->to_string()));

@@ -313,6 +313,9 @@ class Segment:
             f"address add {NET6}::{number:x}/64 dev {device} nodad",
             f"address add fe80::{number:x}/64 dev {device} nodad",
         )
+        # The kernel gives an IPv6 address its routes a while later.
+        local = ("ip", "-6", "route", "show", "table", "local", f"fe80::{number:x}", "dev", device)
+        wait_until(f"{host.name}'s routes", lambda: "local" in host.run(*local))
 
     def carrier(self, name: str, there: bool) -> None:
         """Pull or plug a host's cable, and wait until its kernel has drawn its conclusions."""

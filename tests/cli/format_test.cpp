@@ -156,6 +156,11 @@ TEST(Slots, in_two_pools_have_to_be_named_by_pool) {
     ASSERT_FALSE(found);
     EXPECT_NE(found.error().message.find("web/0"), std::string::npos) << found.error().message;
     EXPECT_TRUE(find_slot(all, "mail/0"));
+    // Nobody asks for what has no members any more.
+    all.pools[0].members.clear();
+    EXPECT_EQ(find_slot(all, "10.77.0.60")->pool, "mail");
+    all.pools[1].members.clear();
+    EXPECT_FALSE(find_slot(all, "10.77.0.60"));
 }
 
 TEST(Answers, of_any_shape_are_read) {
