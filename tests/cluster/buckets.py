@@ -429,6 +429,7 @@ class Snooped(BucketTest):
         self.assertLess(self.sent_to("n3") - before, 400)
 
 
+@long
 class SnoopedFlood(Snooped):
     """The MAC of a flood pool is no group's."""
 
