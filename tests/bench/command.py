@@ -61,8 +61,10 @@ class Progress:
     def __init__(self, name: str) -> None:
         self._name = name
         self._shown = sys.stderr.isatty()
+        self.latest = "at the beginning"
 
     def __call__(self, text: str) -> None:
+        self.latest = text
         if self._shown:
             print(f"\r\x1b[K{self._name}: {text}", end="", file=sys.stderr, flush=True)
 
@@ -76,6 +78,8 @@ def _measure(bench: Bench, rounds: int, long: bool) -> Outcome:
     progress = Progress(bench.name)
     try:
         return bench.run(Context(bench.lab, rounds, progress, long))
+    except (LabError, subprocess.TimeoutExpired) as problem:
+        raise LabError(f"{progress.latest}: {problem}") from problem
     finally:
         progress.clear()
 
@@ -89,7 +93,7 @@ def _all(benches: list[Bench], rounds: int, long: bool, runs: list[dict[str, Any
         began = time.monotonic()
         try:
             outcome.add(_measure(bench, run["rounds"], long))
-        except (LabError, subprocess.TimeoutExpired) as problem:
+        except LabError as problem:
             run["failure"] = str(problem)
         run |= {"took_s": round(time.monotonic() - began, 1), "load_after": machine.load()}
         runs.append(run)

@@ -27,7 +27,10 @@ def closed_gap_ms(report: Report, since_ms: float) -> float:
     """The longest gap since then; 0 when every request was answered."""
     length_ms = report.since(since_ms).longest_gap_ms()
     if length_ms == float("inf"):
-        raise LabError("the address stopped answering and never came back")
+        answered = (request.sent_ms for request in report.requests if report.answered(request))
+        last_ms = max(answered, default=since_ms)
+        after_ms = last_ms - since_ms
+        raise LabError(f"an address stopped answering {after_ms:.0f} ms after it began and never came back")
     return length_ms
 
 
