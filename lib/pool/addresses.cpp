@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ranges>
 
 #include "pool/parameters.hpp"
 #include "pool/words.hpp"
@@ -19,9 +20,16 @@ IpAddress successor(const IpAddress& ip) {
     return next;
 }
 
+/// ::/80 and below it: unspecified, loopback, and IPv4 in IPv6's clothes (RFC 4291
+/// sections 2.5.2, 2.5.3, 2.5.5).
+bool is_special(const Ipv6& ip) {
+    return std::ranges::all_of(ip.bytes | std::views::take(10), [](auto byte) { return byte == 0; });
+}
+
 bool is_usable(const IpAddress& ip) {
-    if (ip.is_v4()) return ip.v4().bytes[0] != 0 && ip.v4().bytes[0] < 224;
-    return !ip.v6().is_multicast() && ip.v6() != Ipv6{};
+    if (ip.is_v6()) return !ip.v6().is_multicast() && !is_special(ip.v6());
+    const auto first = ip.v4().bytes[0];
+    return first != 0 && first != 127 && first < 224;
 }
 
 tl::unexpected<Error> too_many() {
@@ -34,8 +42,9 @@ Result<void> append_range(const std::string& word, const IpAddress& first, const
                           std::vector<IpAddress>& into) {
     for (IpAddress ip = first;; ip = successor(ip)) {
         if (!is_usable(ip))
-            return fail(fmt::format("addresses: {}{} is not a unicast address that a host can have",
-                                    ip.to_string(), first == last ? "" : ", in the range " + word + ","));
+            return fail(
+                fmt::format("addresses: {}{} is not a unicast address that a host can have: leave it out",
+                            ip.to_string(), first == last ? "" : ", in the range " + word + ","));
         if (into.size() == core::max_slots) return too_many();
         into.push_back(ip);
         if (ip == last) return {};
@@ -51,10 +60,12 @@ Result<void> append_word(const std::string& word, std::vector<IpAddress>& into) 
         return fail(
             fmt::format("addresses: '{}' is neither an IP address nor a range of them (wanted 192.0.2.1 or "
                         "192.0.2.1-192.0.2.9)",
-                        word));
+                        clipped(word)));
     if (first->is_v4() != last->is_v4())
-        return fail(
-            fmt::format("addresses: the range '{}' begins with one family and ends with the other", word));
+        return fail(fmt::format(
+            "addresses: the range '{}' begins with one family and ends with the other: both ends are "
+            "IPv4, or both IPv6",
+            word));
     if (*last < *first)
         return fail(fmt::format("addresses: the range '{}' ends before it begins: swap its ends", word));
     return append_range(word, *first, *last, into);

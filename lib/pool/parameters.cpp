@@ -70,8 +70,8 @@ class Reader {
         if (!given) return otherwise;
         const auto value = number_in(*given);
         if (value && *value >= lowest && *value <= highest) return *value;
-        reject(fmt::format("{}='{}' is not a number from {} to {}{}{}", name, *given, lowest, highest,
-                           unit.empty() ? "" : " ", unit));
+        reject(fmt::format("{}='{}' is not a number from {} to {}{}{}", name, clipped(*given), lowest,
+                           highest, unit.empty() ? "" : " ", unit));
         return otherwise;
     }
     template <typename Words, typename Choice>
@@ -86,7 +86,7 @@ class Reader {
             }
             all += (all.empty() ? "" : ", ") + std::string(word.text);
         }
-        reject(fmt::format("{}='{}' is none of {}", name, *given, all));
+        reject(fmt::format("{}='{}' is none of {}", name, clipped(*given), all));
     }
     void reject(std::string reason) {
         if (!error_) error_ = Error{std::move(reason)};
@@ -97,13 +97,6 @@ class Reader {
     const ParameterTexts& texts_;
     std::optional<Error> error_;
 };
-
-/// As much of a long text as a message can take.
-std::string clipped(std::string text) {
-    constexpr std::size_t longest = 200;
-    if (text.size() > longest) text = text.substr(0, longest - 3) + "...";
-    return text;
-}
 
 /// Names and altnames of links: ALTIFNAMSIZ is 128 with its NUL.
 bool is_link_name(const std::string& name) {
@@ -121,7 +114,10 @@ void read_addresses(Reader& reader, PoolParameters& into) {
     into.addresses = std::move(*addresses);
     into.nic = reader.text("nic").value_or("");
     if (!is_link_name(into.nic))
-        reader.reject(fmt::format("nic='{}' cannot be the name of an interface", clipped(into.nic)));
+        reader.reject(
+            fmt::format("nic='{}' cannot be the name of an interface: that is up to 127 printable "
+                        "characters of ASCII without spaces and '/'",
+                        clipped(into.nic)));
     const auto local = std::ranges::find_if(
         into.addresses, [](const auto& ip) { return ip.is_v6() && ip.v6().is_link_local(); });
     if (local != into.addresses.end() && into.nic.empty())
@@ -148,7 +144,7 @@ void read_prefix(Reader& reader, const std::string& whole, std::string_view word
     const auto bits = v4 && word.find('.') != std::string_view::npos ? mask_bits(word) : number_in(word);
     if (!bits || *bits < 1 || *bits > most)
         return reader.reject(fmt::format("cidr_netmask='{}': '{}' is not a number from 1 to {} bits ({})",
-                                         whole, word, most, v4 ? "IPv4" : "IPv6"));
+                                         clipped(whole), clipped(word), most, v4 ? "IPv4" : "IPv6"));
     into = static_cast<int>(*bits);
 }
 
@@ -159,13 +155,30 @@ void read_prefixes(Reader& reader, PoolParameters& into) {
     const bool v4 = has_family(into, true);
     if (given.empty() || given.size() > 2)
         return reader.reject(fmt::format(
-            "cidr_netmask='{}' is not one length in bits, or one for IPv4 and one for IPv6: 24,64", *text));
+            "cidr_netmask='{}' is not one length in bits, or one for IPv4 and one for IPv6: 24,64",
+            clipped(*text)));
     if (given.size() == 1) return read_prefix(reader, *text, given[0], v4, v4 ? into.prefix4 : into.prefix6);
     read_prefix(reader, *text, given[0], true, into.prefix4);
     read_prefix(reader, *text, given[1], false, into.prefix6);
     // What is of no use here must not make two pools differ.
     if (!v4) into.prefix4.reset();
     if (!has_family(into, false)) into.prefix6.reset();
+}
+
+/// In a network of 30 bits or fewer the first address names the network and the last one is everybody's (RFC
+/// 922 section 7); in longer ones both are hosts' (RFC 3021).
+void check_hosts(Reader& reader, const PoolParameters& given) {
+    if (!given.prefix4 || *given.prefix4 > 30) return;
+    const std::uint32_t host_bits = ~std::uint32_t{0} >> *given.prefix4;
+    for (const IpAddress& ip : given.addresses) {
+        if (ip.is_v6()) continue;
+        const std::uint32_t host = ip.v4().value() & host_bits;
+        if (host != 0 && host != host_bits) continue;
+        return reader.reject(
+            fmt::format("addresses: {} is the {} address of a network of {} bits, as cidr_netmask "
+                        "says, and no host's: leave it out",
+                        ip.to_string(), host == 0 ? "network" : "broadcast", *given.prefix4));
+    }
 }
 
 void read_timing(Reader& reader, PoolParameters& into) {
@@ -186,13 +199,14 @@ void read_announce_counts(Reader& reader, PoolParameters& into) {
         const auto form = word.substr(0, colon);
         const auto count = colon == std::string::npos ? 1 : number_in(word.substr(colon + 1)).value_or(0);
         if (count < 1 || count > 20)
-            return reader.reject(fmt::format("announce='{}': '{}' does not name 1 to 20 frames, such as {}:2",
-                                             *text, word, form));
+            return reader.reject(
+                fmt::format("announce='{}': '{}' does not name 1 to 20 frames, such as reply:2",
+                            clipped(*text), clipped(word)));
         const bool both = form == "both";
         if (!both && form != "request" && form != "reply" && form != "none")
             return reader.reject(fmt::format(
                 "announce='{}': '{}' is none of request, reply, both, none (each may have a count: reply:2)",
-                *text, form));
+                clipped(*text), clipped(form)));
         if (both || form == "request") into.announce.requests = static_cast<int>(count);
         if (both || form == "reply") into.announce.replies = static_cast<int>(count);
     }
@@ -311,6 +325,11 @@ std::string missing_from(const std::vector<IpAddress>& list, const std::vector<I
 
 }  // namespace
 
+std::string clipped(std::string_view text) {
+    constexpr std::size_t longest = 200;
+    return text.size() > longest ? std::string(text.substr(0, longest - 3)) + "..." : std::string(text);
+}
+
 std::vector<std::string> words(std::string_view text) {
     std::vector<std::string> found;
     constexpr std::string_view separators = " ,\t\r\n";
@@ -344,6 +363,7 @@ Result<PoolParameters> parse(const std::string& name, const ParameterTexts& text
     read_addresses(reader, parameters);
     if (reader.failed()) return tl::unexpected<Error>(*reader.failed());
     read_prefixes(reader, parameters);
+    check_hosts(reader, parameters);
     parameters.weight =
         static_cast<std::uint32_t>(reader.number("weight", parameters.weight, 0, core::max_weight, ""));
     reader.choice("rebalance", rebalance_words, parameters.rebalance);

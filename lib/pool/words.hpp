@@ -10,4 +10,7 @@ namespace buoy::pool {
 /// The words of a list separated by spaces, commas, tabs or line breaks.
 std::vector<std::string> words(std::string_view text);
 
+/// As much of a value as a message can take and still say what would be right.
+std::string clipped(std::string_view text);
+
 }  // namespace buoy::pool

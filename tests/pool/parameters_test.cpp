@@ -65,7 +65,7 @@ TEST(Addresses, are_equal_however_they_are_written) {
 TEST(Addresses, have_a_shortest_text) {
     EXPECT_EQ(canonical("10.0.0.3 10.0.0.1 10.0.0.2"), "10.0.0.1-10.0.0.3");
     EXPECT_EQ(canonical("10.0.0.2 10.0.0.1"), "10.0.0.1 10.0.0.2");
-    EXPECT_EQ(canonical("223.255.255.255 ::1 ::2 ::3"), "223.255.255.255 ::1-::3");
+    EXPECT_EQ(canonical("223.255.255.255 100::1 100::2 100::3"), "223.255.255.255 100::1-100::3");
     EXPECT_EQ(canonical("10.0.0.1 10.0.0.3-10.0.0.5 10.0.0.9"), "10.0.0.1 10.0.0.3-10.0.0.5 10.0.0.9");
     EXPECT_EQ(canonical(both_families), both_families);
 }
@@ -110,6 +110,23 @@ const Bad bad_values[] = {
     {"addresses", "::", "unicast"},
     {"addresses", "ff02::1", "unicast"},
     {"addresses", "fe80::1", "nic is not set"},
+    {"addresses", "0.1.2.3", "unicast"},
+    {"addresses", "127.0.0.1", "unicast"},
+    {"addresses", "126.255.255.254-127.0.0.1", "127.0.0.0, in the range"},
+    {"addresses", "::1", "unicast"},
+    {"addresses", "::ffff:10.0.0.1", "unicast"},
+    {"addresses", "::10.0.0.1", "unicast"},
+    {"addresses", "10.0.0.256", "neither"},
+    {"addresses", "10.0.0", "neither"},
+    {"addresses", "010.0.0.1", "neither"},
+    {"addresses", "10.0.0.1;10.0.0.2", "neither"},
+    {"addresses", "2001:db8::1/64", "neither"},
+    {"addresses", "2001:db8:::1", "neither"},
+    {"addresses", "host.example.com", "neither"},
+    {"addresses", "10.0.0.\xd9\xa1", "neither"},
+    {"addresses", "10.0.0.1\n10.0.0.x", "'10.0.0.x' is neither"},
+    {"addresses", "2001:DB8::1 2001:db8:0::1", "2001:db8::1 is there twice"},
+    {"addresses", "2001:db8::9-2001:db8::1", "swap"},
     {"nic", "eth 0", "interface"},
     {"nic", "../eth0", "interface"},
     {"nic", "\xff\xfe", "interface"},
@@ -120,6 +137,12 @@ const Bad bad_values[] = {
     {"cidr_netmask", "24,129", "1 to 128"},
     {"cidr_netmask", "24,64,8", "24,64"},
     {"cidr_netmask", ",", "24,64"},
+    {"cidr_netmask", "-24", "1 to 32"},
+    {"cidr_netmask", "24bits", "1 to 32"},
+    {"cidr_netmask", "/24", "1 to 32"},
+    {"cidr_netmask", "64", "1 to 32"},
+    {"cidr_netmask", "24,255.255.255.0", "1 to 128"},
+    {"cidr_netmask", "99999999999999999999", "1 to 32"},
     {"weight", "-1", "0 to 1000"},
     {"weight", "1001", "0 to 1000"},
     {"weight", "1.5", "0 to 1000"},
@@ -156,6 +179,7 @@ const Bad bad_values[] = {
     {"attach", "egress", "tc, xdp"},
     {"mac", "vrrp:7", "is not auto"},
     {"mac", "02:00:5e:77:00:01", "is not auto"},
+    {"mac", "Auto", "is not auto"},
 };
 
 TEST(BadValues, are_refused_by_parameter_and_value) {
@@ -166,6 +190,74 @@ TEST(BadValues, are_refused_by_parameter_and_value) {
         const std::string subject = bad.says == std::string("nic is not set") ? "nic" : bad.parameter;
         EXPECT_EQ(reason.find(subject), 0U) << reason;
     }
+}
+
+void expect_refused(std::string_view name, const std::string& value, std::string_view so) {
+    const std::string parameter(name);
+    const auto said = refusal({{parameter, value}});
+    EXPECT_EQ(said.find(parameter + "='" + value + "' " + std::string(so)), 0U)
+        << name << '=' << value << ": " << said;
+}
+
+TEST(BadValues, no_number_has_a_sign_a_fraction_a_unit_or_too_many_digits) {
+    for (const auto& info : pool_parameters) {
+        if (info.type != "integer") continue;
+        for (const char* value : {"-1", "+7", "1.5", "0x10", "1e2", "5 s", "5ms", " 5", "5 ", "5,5", "x",
+                                  "five", "99999999999999999999", "-99999999999999999999", "\xd9\xa5", "5\n"})
+            expect_refused(info.name, value, "is not a number from ");
+    }
+}
+
+TEST(BadValues, choices_are_words_and_nothing_like_them) {
+    for (const auto& info : pool_parameters) {
+        if (info.type != "select") continue;
+        const std::string word(info.default_value.empty() ? "auto" : info.default_value);
+        std::string capital = word;
+        capital[0] = static_cast<char>(capital[0] - 'a' + 'A');
+        for (const auto& value : {word + word, word.substr(1), ' ' + word, word + ' ', word + ",x", capital,
+                                  std::string("\xff"), std::string("true")})
+            expect_refused(info.name, value, "is no");
+    }
+}
+
+TEST(BadValues, are_clipped_so_that_what_would_be_right_is_said) {
+    for (const auto& info : pool_parameters)
+        for (const char piece : {'x', '9'}) {
+            const auto reason = refusal({{std::string(info.name), std::string(100'000, piece)}});
+            EXPECT_EQ(reason.find(info.name), 0U) << info.name;
+            EXPECT_LT(reason.size(), 700U) << info.name;
+        }
+}
+
+TEST(BadValues, of_nul_in_what_another_program_wrote) {
+    for (const auto& info : pool_parameters) {
+        auto object = read({}).to_json();
+        const auto was = object.at(info.name);
+        object[std::string(info.name)] =
+            (was.is_string() ? was.get<std::string>() : was.dump()) + std::string("\0", 1);
+        EXPECT_FALSE(PoolParameters::from_json(object)) << info.name;
+    }
+}
+
+TEST(BadValues, addresses_that_are_no_hosts_in_their_network) {
+    const auto said = [](const char* addresses, const char* netmask) {
+        return refusal({{"addresses", addresses}, {"cidr_netmask", netmask}});
+    };
+    EXPECT_EQ(said("10.0.0.1 10.0.0.255", "24"),
+              "addresses: 10.0.0.255 is the broadcast address of a network of 24 bits, as cidr_netmask says, "
+              "and no "
+              "host's: leave it out");
+    EXPECT_NE(said("10.0.0.250-10.0.1.5", "255.255.255.0").find("10.0.0.255 is the broadcast"),
+              std::string::npos);
+    EXPECT_NE(said("10.0.0.0-10.0.0.9", "24").find("10.0.0.0 is the network"), std::string::npos);
+    EXPECT_NE(said("10.0.0.4", "30").find("the network"), std::string::npos);
+    EXPECT_NE(said("10.255.255.255", "8").find("the broadcast"), std::string::npos);
+    EXPECT_EQ(said("10.0.0.254 10.0.1.1", "24"), "");
+    EXPECT_EQ(said("10.0.0.255", "23"), "");
+    EXPECT_EQ(said("10.0.0.0-10.0.0.1", "31"), "");
+    EXPECT_EQ(said("10.0.0.0", "32"), "");
+    EXPECT_EQ(said("2001:db8::", "64"), "");
+    EXPECT_EQ(said("10.0.0.255", ""), "") << "the node's own network has yet to say";
 }
 
 TEST(BadValues, of_virtual_macs) {
