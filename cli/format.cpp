@@ -357,6 +357,12 @@ std::string pool_text(const Status& status, const Pool& pool) {
                         list.size() < 2 ? "-" : join({list.begin() + 1, list.end()}, " "),
                         slot.pin.empty() ? "-" : slot.pin, slot.state});
     }
+    const auto has_mac = [](const Slot& slot) { return !slot.mac.empty(); };
+    if (std::ranges::any_of(pool.table, has_mac)) {
+        rows[0].insert(rows[0].begin() + 2, "virtual MAC");
+        for (std::size_t i = 0; i < pool.table.size(); ++i)
+            rows[i + 1].insert(rows[i + 1].begin() + 2, has_mac(pool.table[i]) ? pool.table[i].mac : "-");
+    }
     return fmt::format("Pool {}: {}{}\n", pool.name, settings_of(pool),
                        pool.started ? "" : ", not started on this node") +
            table_text(rows);

@@ -61,9 +61,9 @@ Node read_node(const json& object) {
 }
 
 Slot read_slot(const json& object) {
-    return {number(object, "slot"),    text(object, "address"), texts(object, "list"),
-            text(object, "owner"),     text(object, "state"),   text(object, "pin"),
-            number(object, "packets"), number(object, "bytes"), number(object, "dropped")};
+    return {number(object, "slot"),  text(object, "address"),  text(object, "mac"), texts(object, "list"),
+            text(object, "owner"),   text(object, "state"),    text(object, "pin"), number(object, "packets"),
+            number(object, "bytes"), number(object, "dropped")};
 }
 
 Pool read_pool(const json& object) {

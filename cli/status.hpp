@@ -26,6 +26,7 @@ struct Node {
 struct Slot {
     std::int64_t index = 0;
     std::string address;            ///< empty where it is not known
+    std::string mac;                ///< the address's own virtual one; empty: it has the NIC's
     std::vector<std::string> list;  ///< nodes in the order in which they may answer
     std::string owner;              ///< empty: nobody
     std::string state;              ///< of this node's gate: open, opening, closing or shut

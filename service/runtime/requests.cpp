@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "service/runtime/texts.hpp"
 
@@ -163,12 +164,32 @@ std::optional<std::string> Requests::why_not_started(const pool::PoolParameters&
     if (const Pools::Pool* here = pools_.find(parameters.name); here != nullptr)
         if (const std::string differs = pool::difference(parameters, here->parameters); !differs.empty())
             return fmt::format("pool {} is started here with other parameters: {}", parameters.name, differs);
+    if (auto shared = shared_with_another(parameters)) return shared;
     const core::Pool* pool = driver_.ownership().agreed().pool(parameters.name);
     if (pool == nullptr || pool->members == 0) return std::nullopt;
     const auto theirs = parameters_of(pool->config);
     if (!theirs || pool->config.hash == parameters.fingerprint()) return std::nullopt;
     return fmt::format("pool {} runs with other parameters on other nodes: {}", parameters.name,
                        pool::difference(parameters, *theirs));
+}
+
+std::optional<std::string> Requests::shared_with_another(const pool::PoolParameters& parameters) const {
+    std::vector<core::PoolConfig> others = pools_.configs();
+    for (const core::Pool& pool : driver_.ownership().agreed().pools)
+        if (pool.members != 0) others.push_back(pool.config);
+    for (const core::PoolConfig& other : others) {
+        if (other.name == parameters.name) continue;
+        const auto theirs = parameters_of(other);
+        if (!theirs) continue;
+        std::vector<IpAddress> both;
+        std::ranges::set_intersection(parameters.addresses, theirs->addresses, std::back_inserter(both));
+        if (!both.empty())
+            return fmt::format(
+                "addresses: {} is in pool {} too, and an address belongs to one pool: take it "
+                "out of one of them",
+                both.front().to_string(), other.name);
+    }
+    return std::nullopt;
 }
 
 void Requests::start_pool(const json& request, Reply reply) {
@@ -183,6 +204,12 @@ void Requests::start_pool(const json& request, Reply reply) {
                 const auto why = why_not_started(parameters);
                 return reply(refusal(why.value_or(runtime::explain(outcome)), name_of(outcome)));
             }
+            // Another pool with one of these addresses was started elsewhere at the same time, and came
+            // first.
+            if (const auto why = shared_with_another(parameters))
+                return stop_pool({{"name", parameters.name}}, [reply, why = *why](const json&) {
+                    reply(refusal(why, "different_config"));
+                });
             adjust(parameters);
             out_.started();
             json answer = answer_to(outcome);

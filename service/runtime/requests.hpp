@@ -69,6 +69,10 @@ class Requests {
     [[nodiscard]] Result<std::uint32_t> slot_in(const json& request, const core::PoolConfig& config) const;
     [[nodiscard]] Result<const core::Pool*> pool_in(const json& request, const char* field = "pool") const;
     [[nodiscard]] std::optional<std::string> why_not_started(const pool::PoolParameters& parameters) const;
+    /// An address that another pool with members has as well, said with that pool's name. Two pools know
+    /// nothing of each other, so that each would have one node answer for it.
+    [[nodiscard]] std::optional<std::string> shared_with_another(
+        const pool::PoolParameters& parameters) const;
     /// Asks the core; `done` sees the outcome.
     void ask(core::Request request, std::function<void(core::Outcome)> done);
     void ask_and_reply(core::Request request, Reply reply);

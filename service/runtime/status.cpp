@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "buoy/virtual_mac.hpp"
 #include "service/runtime/texts.hpp"
 
 namespace buoy::runtime {
@@ -58,7 +59,10 @@ json slot_of(const View& view, const core::Pool& pool, const PoolFacts& facts, s
     json list = json::array();
     for (const core::NodeIndex i : pool.list(slot)) list.push_back(view.names.of(agreed.voters[i].id));
     json entry{{"slot", slot}, {"list", list}, {"pin", nullptr}};
-    if (slot < facts.addresses.size()) entry["address"] = facts.addresses[slot].to_string();
+    if (slot < facts.addresses.size()) {
+        entry["address"] = facts.addresses[slot].to_string();
+        if (facts.virtual_macs) entry["mac"] = virtual_mac_of(facts.addresses[slot]).to_string();
+    }
     entry["owner"] = list.empty() ? json(nullptr) : list.front();
     entry["state"] = name_of(view.ownership.holding().state({pool.id, slot}));
     if (const gate::Counters* counters = counters_in(view, pool, slot)) {
@@ -152,6 +156,7 @@ std::vector<NodeId> nodes_of(const View& view) {
 void tell_facts(const pool::PoolParameters& parameters, PoolFacts& facts) {
     if (parameters.buckets == 0) {
         facts.addresses = parameters.addresses;
+        facts.virtual_macs = parameters.virtual_macs;
         return;
     }
     const json all = parameters.to_json();

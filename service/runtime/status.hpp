@@ -28,6 +28,7 @@ struct ClaimedAddress {
 struct PoolFacts {
     std::vector<IpAddress> addresses;  ///< by slot; none where the slots are buckets
     std::vector<IpAddress> shared;     ///< by all buckets
+    bool virtual_macs = false;         ///< that each of the addresses has
     std::string hash;                  ///< of buckets: the parameters
     std::string l2;
     std::string nic;

@@ -113,6 +113,17 @@ TEST(Lines, say_what_has_changed) {
     expect_golden("changes.lines", text);
 }
 
+TEST(Pools, with_virtual_macs_show_them) {
+    auto all = status("fenced");
+    Pool& pool = all.pools[0];
+    EXPECT_EQ(pool_text(all, pool).find("MAC"), std::string::npos);
+    pool.table[1].mac = "02:b0:0a:4d:00:3d";
+    const auto text = pool_text(all, pool);
+    EXPECT_NE(text.find("virtual MAC"), std::string::npos) << text;
+    const auto line = text.substr(text.find(pool.table[1].address));
+    EXPECT_LT(line.find("02:b0:0a:4d:00:3d"), line.find('\n')) << text;
+}
+
 TEST(Explanation, is_the_daemons) {
     expect_golden("slot.explain", explain_text({{"ok", true},
                                                 {"pool", "web"},
