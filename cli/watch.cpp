@@ -6,6 +6,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/program_options.hpp>
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -138,8 +139,10 @@ Answer<int> watch(const Arguments& arguments) {
     if (screen) print(begin_screen);
     for (;;) {
         print(watcher.look());
-        pollfd waiting{signalled.get(), POLLIN, 0};
-        if (poll(&waiting, 1, interval) <= 0) continue;
+        std::array waiting{pollfd{signalled.get(), POLLIN, 0}, pollfd{STDOUT_FILENO, 0, 0}};
+        if (poll(waiting.data(), waiting.size(), interval) <= 0) continue;
+        // Whoever read has had enough, which the next line would tell; but it may be long in coming.
+        if (waiting[1].revents != 0) break;
         signalfd_siginfo what{};
         if (read(signalled.get(), &what, sizeof what) != sizeof what || what.ssi_signo != SIGWINCH) break;
     }

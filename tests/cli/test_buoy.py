@@ -299,6 +299,14 @@ class Watching(BuoyTest):
         source.write_text(json.dumps(status))
         replace(self.status_file, source)
 
+    def test_it_ends_with_whoever_reads_it(self) -> None:
+        self.fake("thirty")
+        watcher = self.watch("--json", stdout=subprocess.PIPE, text=True)
+        assert watcher.stdout is not None
+        watcher.stdout.readline()
+        watcher.stdout.close()
+        self.assertEqual(0, watcher.wait(PATIENCE_S))
+
     def test_a_daemon_that_comes_is_noticed(self) -> None:
         watcher = self.watch(stdout=subprocess.PIPE, text=True)
         assert watcher.stdout is not None
