@@ -384,6 +384,31 @@ class BeatsOverUdp(Adapters):
         finally:
             secret.write_bytes(before)
 
+    def test_without_secrets_beats_work_and_each_node_says_so_once(self) -> None:
+        secret, away = "/etc/corosync/authkey", "/etc/corosync/authkey.away"
+        for name in NAMES:
+            self.watchers[name].stop()
+            self.addCleanup(self.cluster.run, name, ["mv", away, secret])
+            self.cluster.run(name, ["mv", secret, away])
+        for name in NAMES:
+            self.watch(name)
+        for number, name in enumerate(NAMES, start=1):
+            watcher = self.watchers[name]
+            for other in {1, 2, 3} - {number}:
+                watcher.wait_for("beat", sender=other)
+            self.assertFalse(watcher.last("cluster")["secret"])
+            (warning,) = watcher.of("warning")
+            self.assertIn("corosync-keygen", warning["text"])
+            self.assertEqual([], watcher.of("refused"))
+
+    def test_a_daemon_whose_port_is_taken_says_by_whom_and_ends(self) -> None:
+        # The program of these tests has it.
+        done = self.cluster.run("n3", ["timeout", "20", "buoyd", "--stderr"], check=False)
+        self.assertEqual(1, done.returncode, done.stderr)
+        self.assertRegex(done.stderr, "beats on 10.78.0.3: UDP port 5440 is taken; find by whom with")
+        command = done.stderr.split("find by whom with `")[1].split("`")[0]
+        self.assertIn("io_watch", self.cluster.run("n3", command.split()).stdout)
+
 
 class Configuration(Adapters):
     def test_a_node_added_to_the_nodelist_is_told(self) -> None:

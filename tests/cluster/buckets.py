@@ -116,7 +116,9 @@ class BucketTest(StandingPoolTest):
     def knock(self, **options: int) -> Knock:
         """Begin to connect."""
         options.setdefault("per_second", RATE)
-        return self.enterContext(Knock(self.cluster, self.pool.addresses, **options))
+        knock = Knock(self.cluster, self.pool.addresses, **options)
+        self.addCleanup(self.assert_exclusive, knock)
+        return self.enterContext(knock)
 
     def begun(self) -> Knock:
         """The same, and wait until all is answered."""
@@ -183,20 +185,17 @@ class BucketTest(StandingPoolTest):
             self.cluster.power_off("n2")
             self.assert_taken_over(knock, "n2")
             self.assertEqual([int(node != "n2") for node in kept.nodes], kept.upload(1))
-            self.assert_exclusive(knock)
 
     def assert_silent_half_dead(self) -> None:
         """All processes of a node are killed, its links stay up."""
         with self.begun() as knock:
             self.cluster.kill("n2")
             self.assert_taken_over(knock, "n2")
-            self.assert_exclusive(knock)
 
     def assert_back(self, knock: Knock) -> None:
         """All three again."""
         self.settled()
         knock.wait("all three to answer", lambda owners: len(set(owners.values())) == 3)
-        self.assert_exclusive(knock)
 
 
 class Shared(BucketTest):
@@ -217,7 +216,6 @@ class Shared(BucketTest):
             length = 64 if ":" in address else 24
             self.cluster.run("n2", ["ip", "address", "delete", f"{address}/{length}", "dev", "eth0"])
         wait_until("them to be back", lambda: self.pool.held_by_kernel("n2") == self.pool.addresses)
-
 
     def test_stopped_while_the_daemon_is_dead_it_is_silent_at_once(self) -> None:
         values = ["OCF_ROOT=/usr/lib/ocf", "OCF_RESOURCE_INSTANCE=lb", f"OCF_RESKEY_addresses={ADDRESSES}"]

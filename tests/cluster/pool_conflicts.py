@@ -46,6 +46,8 @@ def advertisement(mac: str, address: str) -> bytes:
 
 
 class Conflicts(PoolTest):
+    watched = False
+
     def set_option(self, name: str, value: str) -> None:
         """Another value for one of the pool's parameters, by pcs; unset again after the test."""
         self.cluster.pcs("resource", "update", "web", f"{name}={value}")
@@ -128,6 +130,7 @@ class Conflicts(PoolTest):
             self.assertEqual([], capture.frames(lambda seen: self.says(seen, address, own)))
 
     def test_moving_and_losing_addresses_is_no_conflict(self) -> None:
+        self.sweep()
         before = {node: self.conflicts(node) for node in self.cluster.node_names()}
         counts = {node: {ip: one["claims"] for ip, one in found.items()} for node, found in before.items()}
         for node in self.cluster.node_names():

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 from pooling import PoolTest
 
@@ -25,7 +26,6 @@ class Made(PoolTest):
             held = self.wait_covered(sweep)
             self.assertEqual({"n1": 10, "n2": 10, "n3": 10}, counts(held))
             self.assertEqual(self.before.owners, held)
-            self.assert_exclusive(sweep)
         for node in self.cluster.node_names():
             self.assertEqual(self.before.of(node), self.pool.held_by_kernel(node))
 
@@ -62,7 +62,6 @@ class Planned(PoolTest):
             self.wait_covered(sweep)
             moved = [address for address in held if held[address] != after.owners[address]]
             self.assertEqual(10, len(moved), "more moved than balance needs")
-            self.assert_exclusive(sweep)
 
     def test_with_rebalance_never_a_return_moves_nothing(self) -> None:
         self.cluster.pcs("resource", "update", "web", "rebalance=never")
@@ -79,7 +78,6 @@ class Planned(PoolTest):
             self.cluster.pcs("node", "unstandby", "n2")
             self.assertEqual(held, self.settled(balanced=False).owners)
             self.assertEqual(held, self.wait_covered(sweep))
-            self.assert_exclusive(sweep)
 
     def test_move_pin_and_drain(self) -> None:
         address = self.before.of("n1")[0]
@@ -93,7 +91,6 @@ class Planned(PoolTest):
             sweep.wait(f"n1 to answer for {address}", lambda held: held[address] == "n1")
             self.pool.buoy("n3", "unpin", address)
             self.settled()
-            self.assert_exclusive(sweep)
 
     def test_rolling_restart_of_all_daemons(self) -> None:
         with self.sweep() as sweep:
@@ -103,7 +100,6 @@ class Planned(PoolTest):
                 wait_until(f"another buoyd on {node}", lambda: self.pool.daemon(node) not in (0, old), 30)
                 self.settled()
             self.wait_covered(sweep)
-            self.assert_exclusive(sweep)
 
     def test_lost_carrier_moves_and_its_return_rebalances(self) -> None:
         with self.sweep() as sweep:
@@ -112,7 +108,6 @@ class Planned(PoolTest):
             self.cluster.set_link("n3", True)
             sweep.wait("n3 to answer again", lambda held: counts(held).get("n3") == 10)
             self.settled()
-            self.assert_exclusive(sweep)
 
     def test_weight_is_what_the_parameter_says_and_its_default_without_it(self) -> None:
         def weights() -> dict[str, int]:
@@ -143,7 +138,6 @@ class Planned(PoolTest):
         with self.sweep() as sweep:
             self.pool.delete()
             wait_until("silence", lambda: not sweep.holders(), 30, explain=lambda: str(sweep.holders()))
-            self.assert_exclusive(sweep)
         for node in self.cluster.node_names():
             self.assertEqual([], self.pool.held_by_kernel(node))
 
@@ -151,14 +145,16 @@ class Planned(PoolTest):
 class Refused(PoolTest):
     """Members that do not fit together. The agent is called as Pacemaker would, on one node each."""
 
-    def agent(self, node: str, action: str, **parameters: str) -> subprocess.CompletedProcess[str]:
-        values = {"OCF_ROOT": "/usr/lib/ocf", "OCF_RESOURCE_INSTANCE": "other"}
+    def agent(
+        self, node: str, action: str, name: str = "other", **parameters: str
+    ) -> subprocess.CompletedProcess[str]:
+        values = {"OCF_ROOT": "/usr/lib/ocf", "OCF_RESOURCE_INSTANCE": name}
         values |= {f"OCF_RESKEY_{name}": value for name, value in parameters.items()}
         words = [f"{name}={value}" for name, value in values.items()]
         return self.cluster.run(node, ["env", *words, AGENT_FILE, action], check=False)
 
     def start(self, node: str, addresses: str = "10.77.0.90-10.77.0.92", nic: str = "eth0", **more: str) -> str:
-        """Start a second pool on a node; what it says."""
+        """Start another pool on a node; what it says if it is refused."""
         self.addCleanup(self.agent, node, "stop", addresses=addresses, nic=nic, **more)
         done = self.agent(node, "start", addresses=addresses, nic=nic, **more)
         return "" if done.returncode == 0 else done.stdout + done.stderr
@@ -172,6 +168,30 @@ class Refused(PoolTest):
         self.assertEqual("", self.start("n1"))
         said = self.start("n2", on_loss="unsafe")
         self.assertRegex(said, "ocf-exit-reason:.*on_loss is 'unsafe' here, but 'auto' in the cluster")
+
+    def test_another_lease_is_refused_with_both_values(self) -> None:
+        said = self.start("n1", lease_ms="400")
+        self.assertRegex(said, r"ocf-exit-reason:lease_ms=400, but buoyd runs with lease_ms=500 .* stop all of them")
+
+    def test_an_address_that_another_pool_has_is_refused(self) -> None:
+        taken = "ocf-exit-reason:addresses: {} is in pool {} too, .* take it out of one of them"
+        self.assertRegex(self.start("n1", addresses="10.77.0.79-10.77.0.90"), taken.format(r"10\.77\.0\.79", "web"))
+        self.assertEqual("", self.start("n1"))
+        for node in ("n1", "n2"):
+            said = self.start(node, addresses="10.77.0.92-10.77.0.95", name="third")
+            self.assertRegex(said, taken.format(r"10\.77\.0\.92", "other"))
+        self.assertNotIn("third", self.pool.buoy("n2", "pool", "list"))
+
+    def test_of_two_pools_with_one_address_started_at_one_time_one_is_refused(self) -> None:
+        pools = [("n1", "third"), ("n2", "fourth")]
+        for turn in range(4):
+            with self.subTest(turn=turn), ThreadPoolExecutor() as threads:
+                said = list(threads.map(lambda at: self.start(at[0], addresses="10.77.0.110", name=at[1]), pools))
+                self.assertEqual(1, said.count(""), said)
+                (refused,) = [text for text in said if text]
+                self.assertRegex(refused, "ocf-exit-reason:addresses: 10.77.0.110 is in pool (third|fourth) too")
+            for node, name in pools:
+                self.assertEqual(0, self.agent(node, "stop", name=name).returncode)
 
     @long
     def test_a_start_that_fails_leaves_nothing_behind(self) -> None:
@@ -197,9 +217,7 @@ class Refused(PoolTest):
         crm_mon = ["crm_mon", "-1", "-A"]
         shown = lambda: re.search(r"buoy-other\s*: 0/3 no-carrier", self.cluster.anywhere(crm_mon))  # noqa: E731
         wait_until("crm_mon to say why", shown)
-        with self.client.sweep(other.addresses, 10.0, audit_ms=20.0) as sweep:
-            sweep.wait("n1 and n2 to answer", lambda held: held == standing.owners)
-            self.assert_exclusive(sweep)
+        self.watch(other.addresses).wait("n1 and n2 to answer", lambda held: held == standing.owners)
 
 
 if __name__ == "__main__":
