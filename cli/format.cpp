@@ -194,9 +194,10 @@ void warn_of_pool(const Status& status, const Pool& pool, std::vector<std::strin
                                    pool.no_carrier_because.empty() ? "its NIC on this node has no carrier"
                                                                    : pool.no_carrier_because));
     for (const Conflict& one : pool.conflicts)
-        into.push_back(fmt::format(
-            "pool {}: {} is claimed by another host, MAC {}: {} times, last {:.0f} s ago", pool.name,
-            one.address, one.mac, one.claims, static_cast<double>(one.last_ms) / 1000));
+        into.push_back(
+            fmt::format("pool {}: {} is claimed by another host, MAC {}: {} times, last {:.0f} s ago{}",
+                        pool.name, one.address, one.mac, one.claims, static_cast<double>(one.last_ms) / 1000,
+                        one.withheld ? "; this node does not answer for it until nobody else does" : ""));
     for (const auto& node : pool.not_eligible)
         if (node != status.node && !is_known_to_be_away(status, node))
             into.push_back(

@@ -90,8 +90,8 @@ Pool read_pool(const json& object) {
             if (weight.is_number()) pool.weights.emplace_back(name, weight.get<std::int64_t>());
     for_each_in(object, "table", [&](const json& slot) { pool.table.push_back(read_slot(slot)); });
     for_each_in(object, "conflicts", [&](const json& one) {
-        pool.conflicts.push_back(
-            {text(one, "address"), text(one, "mac"), number(one, "claims"), number(one, "last_ms")});
+        pool.conflicts.push_back({text(one, "address"), text(one, "mac"), number(one, "claims"),
+                                  number(one, "last_ms"), flag(one, "withheld")});
     });
     return pool;
 }

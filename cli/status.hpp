@@ -29,7 +29,7 @@ struct Slot {
     std::string mac;                ///< the address's own virtual one; empty: it has the NIC's
     std::vector<std::string> list;  ///< nodes in the order in which they may answer
     std::string owner;              ///< empty: nobody
-    std::string state;              ///< of this node's gate: open, opening, closing or shut
+    std::string state;              ///< of this node's gate: open, opening, closing, shut or withheld
     std::string pin;                ///< empty: none
     std::int64_t packets = 0;       ///< that passed this node's gate, if counters were asked for
     std::int64_t bytes = 0;         ///< of these
@@ -42,6 +42,7 @@ struct Conflict {
     std::string mac;  ///< of the last one
     std::int64_t claims = 0;
     std::int64_t last_ms = 0;  ///< ago
+    bool withheld = false;     ///< this node does not answer for it (on_conflict=release)
 };
 
 struct Pool {

@@ -39,6 +39,7 @@
 #include "service/runtime/pools.hpp"
 #include "service/runtime/requests.hpp"
 #include "service/runtime/status.hpp"
+#include "service/runtime/texts.hpp"
 
 namespace buoy {
 namespace {
@@ -320,8 +321,8 @@ class Daemon {
                     if (const auto* here = pools_->find(config.name)) {
                         facts.nic = here->parameters.nic;
                         facts.no_carrier = here->no_carrier;
-                        for (const auto& [ip, claims] : here->claims)
-                            facts.claims.push_back({ip, claims.mac, claims.count, claims.last});
+                        for (const auto& [ip, of] : here->claims)
+                            facts.claims.push_back({ip, of.mac, of.count, of.last, of.withheld});
                     }
                     return facts;
                 },
@@ -367,9 +368,7 @@ class Daemon {
     void publish(const core::Status& status) {
         for (const core::PoolStatus& pool : status.pools) {
             if (!pool.started) continue;
-            const char* trouble = pool.failed_open ? " failed" : pool.no_carrier ? " no-carrier" : "";
-            shown_[pool.name] =
-                fmt::format("{}/{}{}{}", pool.held, pool.slots, pool.unsafe ? " unsafe" : "", trouble);
+            shown_[pool.name] = runtime::in_short(pool, pools_->withheld(pool.name));
             attributes_->set(pool.name, shown_[pool.name]);
         }
         std::vector<io::LostNode> lost;
@@ -454,6 +453,7 @@ class Daemon {
     void on(kernel::Claimed& report) {
         if (!report.text.empty()) runtime::log_warning(report.text);
         pools_->claimed(report, io::boot_now());
+        if (report.withheld) publish(status_);
     }
     void on(kernel::Checked& report) { requests_->checked(report); }
     void on(kernel::Counted& report) { requests_->counted(report); }

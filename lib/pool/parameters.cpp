@@ -33,7 +33,8 @@ constexpr std::array rebalance_words = {Word<Rebalance>{"auto", Rebalance::autom
 constexpr std::array link_down_words = {Word<LinkDown>{"release", LinkDown::release},
                                         Word<LinkDown>{"ignore", LinkDown::ignore}};
 constexpr std::array on_conflict_words = {Word<OnConflict>{"defend", OnConflict::defend},
-                                          Word<OnConflict>{"report", OnConflict::report}};
+                                          Word<OnConflict>{"report", OnConflict::report},
+                                          Word<OnConflict>{"release", OnConflict::release}};
 constexpr std::array hash_words = {Word<Hash>{"source", Hash::source},
                                    Word<Hash>{"source-port", Hash::source_port},
                                    Word<Hash>{"tuple", Hash::tuple}};
@@ -246,6 +247,11 @@ void read_buckets(Reader& reader, PoolParameters& into) {
     if (reader.text("l2") == "answer") reader.reject("l2='answer' is not there yet: use multicast, or flood");
     reader.choice("l2", l2_words, into.l2);
     reader.choice("attach", attach_words, into.attach);
+    if (into.buckets > 0 && into.on_conflict == OnConflict::release)
+        return reader.reject(
+            "on_conflict=release and buckets exclude each other, for all members answer for the addresses: "
+            "use "
+            "defend, or report");
     if (into.buckets > 0) return;
     // What is of no use here must not make two pools differ.
     into.hash = PoolParameters{}.hash;

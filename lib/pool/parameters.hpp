@@ -67,7 +67,8 @@ enum class Layer2 : std::uint8_t { multicast, flood };
 enum class Attach : std::uint8_t { tc, xdp };
 
 /// What to do about a host outside the pool that claims an address which is held here (RFC 5227 section 2.4).
-enum class OnConflict : std::uint8_t { defend, report };
+/// "release" gives up an address that is claimed again within 10 s; not with buckets.
+enum class OnConflict : std::uint8_t { defend, report, release };
 
 inline constexpr std::size_t max_announce_to = 16;  ///< neighbours
 

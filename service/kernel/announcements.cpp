@@ -107,6 +107,12 @@ Result<FrameSender*> Announcements::sender(const net::Link& link) {
     return &senders_.insert_or_assign(link.index, std::move(*made)).first->second;
 }
 
+Result<void> Announcements::send(const net::Link& link, const Frames& frames) {
+    auto out = sender(link);
+    if (!out) return tl::unexpected<Error>(out.error());
+    return (*out)->send(frames);
+}
+
 Result<void> Announcements::burst(const std::vector<SlotId>& slots, Part part) {
     // Neighbours stand in slots of one pool, so runs by link are long.
     Frames frames;

@@ -61,6 +61,8 @@ class Announcements {
     /// Sends what is due, as far as the pace allows. A repeat that cannot be sent is lost; its error is
     /// returned.
     Result<void> run(TimePoint now);
+    /// Sends frames that are no announcements, at once.
+    Result<void> send(const net::Link& link, const std::vector<std::vector<std::uint8_t>>& frames);
     /// Forgets links: they are looked at anew.
     void forget_links() { senders_.clear(); }
 

@@ -53,6 +53,10 @@ Holder::Holder(net::Netlink netlink, gate::Gate* gate, Claims claims, Tell tell)
       claims_(std::move(claims)) {}
 
 std::optional<Announcements::Held> Holder::held(SlotId slot) {
+    return withheld_.has(slot) ? std::nullopt : described(slot);
+}
+
+std::optional<Announcements::Held> Holder::described(SlotId slot) {
     const auto found = open_.find(slot);
     const Plan shared = shared_.announces(slot);
     if (shared == nullptr && (found == open_.end() || !passing_)) return std::nullopt;
@@ -111,6 +115,7 @@ void Holder::on(const Watch& order) {
     for (Watched& pool : pools_) look_at(pool);
     guard();
     listen();
+    take_back_what_is_kept();
     // What an earlier daemon left is no pool's any more.
     if (gate_ != nullptr) gate_->forget_others();
 }
@@ -190,31 +195,6 @@ void Holder::listen() {
     if (auto listening = claims_.listen(wanted); !listening) tell_(Noticed{listening.error().message});
 }
 
-std::optional<SlotId> Holder::announcing(const IpAddress& ip) const {
-    if (const auto slot = by_ip_.find(ip); slot != by_ip_.end()) return slot->second;
-    for (const SlotId slot : shared_.all_open())
-        if (const Plan plan = shared_.announces(slot);
-            plan != nullptr && std::ranges::binary_search(plan->addresses, ip))
-            return slot;
-    return std::nullopt;
-}
-
-void Holder::hear_claims() {
-    for (const Claim& claim : claims_.take()) {
-        // Past the lease whoever claims it may be the one who has taken over.
-        if (now_ >= deadline_) continue;
-        const auto slot = announcing(claim.ip);
-        const auto here = slot ? held(*slot) : std::nullopt;
-        if (!here || here->link->index != claim.link) continue;
-        // Our own word, turned back by a switch or said by a member that shares the address with us.
-        if (claim.mac == here->own.value_or(here->link->mac) ||
-            (here->group && claim.mac == here->group->mac(claim.ip)))
-            continue;
-        if (!conflicts_.heard(here->pool->name, here->pool->defended, claim.ip, claim.mac, now_)) continue;
-        if (auto told = announcements_.burst({*slot}); !told) tell_(Noticed{told.error().message});
-    }
-}
-
 void Holder::look_at(Watched& pool) {
     auto place = find_place(netlink_, *pool.plan);
     if (place && pool.plan->buckets && gate_ == nullptr)
@@ -271,6 +251,8 @@ void Holder::on(const OpenSlots& order) {
                                                  pool->place->address(placed.ip)});
         by_ip_.insert_or_assign(placed.ip, placed.slot);
         slots.push_back(placed.slot);
+        // Who claimed it when it was here before may be gone.
+        forget_withheld(placed.slot);
     }
     if (passing_) {
         auto refused = show(slots);
@@ -294,7 +276,8 @@ void Holder::on(const OpenSlots& order) {
     }
 }
 
-Holder::Failures Holder::show(const std::vector<SlotId>& slots) {
+Holder::Failures Holder::show(std::vector<SlotId> slots) {
+    std::erase_if(slots, [this](SlotId slot) { return withheld_.has(slot); });
     Failures failures;
     std::vector<SlotId> shown;
     for (std::size_t at = 0; at < slots.size(); at += slots_at_once) {
@@ -416,6 +399,7 @@ void Holder::on(const CloseSlots& order) {
     for (const SlotId slot : slots) {
         const bool failed = std::ranges::find(failures, slot, &Failures::value_type::first) != failures.end();
         if (failed && gate_ == nullptr) continue;
+        forget_withheld(slot);
         by_ip_.erase(open_.at(slot).ip);
         open_.erase(slot);
     }
@@ -441,7 +425,7 @@ void Holder::on(const Check& order) {
     if (!there) return tell_(Checked{order.number, there.error().message});
     std::string problem = shared_.missing(order.pool, *there);
     for (const auto& [slot, open] : open_) {
-        if (open.pool->name != order.pool || !passing_) continue;
+        if (open.pool->name != order.pool || !passing_ || withheld_.has(slot)) continue;
         const bool found = std::ranges::any_of(
             *there, [&](const auto& a) { return a.ip == open.ip && a.link == open.address.link; });
         if (!found) problem = open.ip.to_string() + " is held by this node, and not on its NIC";
@@ -451,7 +435,8 @@ void Holder::on(const Check& order) {
     for (const net::Address& address : *there) {
         const auto mine = ours_.find(address.ip);
         if (mine == ours_.end() || mine->second != order.pool || shared_.has(address.ip)) continue;
-        if (!by_ip_.contains(address.ip) || !passing_)
+        const auto slot = by_ip_.find(address.ip);
+        if (slot == by_ip_.end() || !passing_ || withheld_.has(slot->second))
             problem = address.ip.to_string() + " is on this node, which does not hold it";
     }
     tell_(Checked{order.number, problem});
@@ -499,12 +484,13 @@ void Holder::run(TimePoint now, TimePoint deadline) {
     for (Watched& pool : pools_)
         if (pool.back_at <= now) look_at(pool);
     hear_claims();
+    ask_about_withheld();
     for (Claimed& claimed : conflicts_.run(now)) tell_(std::move(claimed));
     if (auto told = announcements_.run(now); !told) tell_(Noticed{told.error().message});
 }
 
 TimePoint Holder::next(TimePoint deadline) const {
-    TimePoint due = std::min(announcements_.next(), conflicts_.next());
+    TimePoint due = std::min({announcements_.next(), conflicts_.next(), withheld_.next()});
     for (const Watched& pool : pools_) due = std::min(due, pool.back_at);
     return gate_ == nullptr && passing_ && !open_.empty() ? std::min(due, deadline) : due;
 }

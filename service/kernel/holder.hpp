@@ -20,6 +20,7 @@
 #include "service/kernel/plan.hpp"
 #include "service/kernel/shared_addresses.hpp"
 #include "service/kernel/virtual_macs.hpp"
+#include "service/kernel/withheld.hpp"
 
 namespace buoy::kernel {
 
@@ -28,6 +29,10 @@ namespace buoy::kernel {
 ///
 /// Addresses of bucket pools are another matter: shared_addresses.hpp. With mac=auto each address is on a
 /// device of its own, which comes and goes with it: virtual_macs.hpp.
+///
+/// A slot whose address another host claims is withheld where its pool has on_conflict=release: as if it were
+/// shut, until nobody answers for it any more. Its owner stays this node, so that it is not tried in vain by
+/// one after the other.
 ///
 /// With a gate the deadline is the gate's, and a slot is closed as soon as the gate is shut for it; the
 /// address goes right after. Without one the deadline is only as good as this thread (design 4.4). Not
@@ -81,6 +86,15 @@ class Holder {
     void listen();
     /// What others have claimed by now of what is held here is answered as the pool's on_conflict says.
     void hear_claims();
+    /// Stops to answer for slots whose addresses others have; `claims` says who, by slot.
+    void withhold(const std::map<SlotId, Claim>& claims);
+    /// Asks about what is withheld when it is time, and takes back what nobody has any more.
+    void ask_about_withheld();
+    void take_back(const std::vector<SlotId>& slots, const char* why);
+    /// Those whose pools do not have on_conflict=release any more.
+    void take_back_what_is_kept();
+    /// The slot is closed, or begins anew.
+    void forget_withheld(SlotId slot);
     /// The slot here whose announcements name the address.
     [[nodiscard]] std::optional<SlotId> announcing(const IpAddress& ip) const;
     /// Puts the gate on the links of pools and nowhere else, and has it manage their addresses and no others.
@@ -90,14 +104,16 @@ class Holder {
     /// The same as guard() for one pool, with its shared addresses if it has such.
     Result<void> guard(const Watched& pool);
     void mend_group(const Watched& pool);
-    /// What is announced of a slot.
+    /// What is announced of a slot; nothing while it is withheld.
     [[nodiscard]] std::optional<Announcements::Held> held(SlotId slot);
+    /// The same, withheld or not.
+    [[nodiscard]] std::optional<Announcements::Held> described(SlotId slot);
     [[nodiscard]] Watched* watched(const std::string& pool);
     /// Adds addresses and announces them, in pieces, so that the first are heard of before the last are
     /// added.
     /// What could not be done, with the error number.
     using Failures = std::vector<std::pair<SlotId, int>>;
-    Failures show(const std::vector<SlotId>& slots);
+    Failures show(std::vector<SlotId> slots);  // but what is withheld
     Failures hide(std::vector<SlotId> slots);
     /// Makes the devices of those slots that have virtual MACs. What fails is taken out of `slots`.
     void stand(std::vector<SlotId>& slots, Failures& failures);
@@ -148,6 +164,7 @@ class Holder {
     Announcements announcements_;
     Claims claims_;
     Conflicts conflicts_;
+    Withheld withheld_;
     TimePoint deadline_;  ///< as of the last run()
 };
 

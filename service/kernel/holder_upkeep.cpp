@@ -49,7 +49,7 @@ void Holder::look_again() {
 void Holder::vanished(const net::Address& address) {
     if (shared_.vanished(address)) return;
     const auto slot = by_ip_.find(address.ip);
-    if (slot == by_ip_.end() || !passing_) return;
+    if (slot == by_ip_.end() || !passing_ || withheld_.has(slot->second)) return;
     Open& open = open_.at(slot->second);
     if (open.address.link != address.link) return;
     const auto added = put_back(open);
@@ -65,7 +65,9 @@ bool Holder::remove_stray(const net::Address& address) {
     const auto mine = ours_.find(address.ip);
     if (mine == ours_.end() || shared_.has(address.ip)) return false;
     const auto slot = by_ip_.find(address.ip);
-    if (slot != by_ip_.end() && passing_ && open_.at(slot->second).address.link == address.link) return false;
+    if (slot != by_ip_.end() && passing_ && !withheld_.has(slot->second) &&
+        open_.at(slot->second).address.link == address.link)
+        return false;
     const Watched* pool = watched(mine->second);
     if (pool == nullptr || !pool->place) return false;
     if (pool->place->nic.index == address.link) return net::remove_address(netlink_, address).has_value();
@@ -134,7 +136,7 @@ void Holder::look_at_devices() {
 
 void Holder::mend(const IpAddress& ip, const std::vector<net::Link>& links) {
     const auto slot = by_ip_.find(ip);
-    if (slot == by_ip_.end() || !passing_) return;
+    if (slot == by_ip_.end() || !passing_ || withheld_.has(slot->second)) return;
     const std::string wrong = macs_.wrong(ip, links);
     if (wrong.empty()) return;
     Open& open = open_.at(slot->second);
@@ -159,7 +161,7 @@ std::string Holder::wrong_device(const Watched& pool) {
     if (!links) return links.error().message;
     std::vector<IpAddress> held;
     for (const auto& [slot, open] : open_)
-        if (open.pool->name == pool.plan->name && passing_) held.push_back(open.ip);
+        if (open.pool->name == pool.plan->name && passing_ && !withheld_.has(slot)) held.push_back(open.ip);
     for (const IpAddress& ip : held)
         if (std::string wrong = macs_.wrong(ip, *links); !wrong.empty()) return wrong;
     const auto followed = macs_.follow_routes(pool.place->nic, held);

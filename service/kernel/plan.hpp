@@ -16,6 +16,7 @@
 #include "buoy/mac.hpp"
 #include "buoy/time.hpp"
 #include "net/announcer.hpp"
+#include "net/conflict.hpp"
 #include "service/core/effect.hpp"
 #include "service/gate/gate.hpp"
 
@@ -23,6 +24,10 @@ namespace buoy::kernel {
 
 /// How frames for shared addresses reach all members: by a group's MAC, or by one that nobody sends from.
 enum class Layer2 : std::uint8_t { multicast, flood };
+
+/// What to do about what others claim of addresses that are held here (RFC 5227 section 2.4): "release" is
+/// (b), "defend" (c). Not "release" with buckets.
+enum class OnConflict : std::uint8_t { defend, report, release };
 
 /// Of a pool whose slots are the buckets of connections to all its addresses.
 struct Buckets {
@@ -46,8 +51,11 @@ struct PoolPlan {
     net::AnnounceSchedule schedule = net::default_schedule();
     Duration refresh{};           ///< between announcements of what is held; 0: none after the schedule
     std::vector<IpAddress> told;  ///< neighbours that are told by unicast as well
-    bool defended = true;         ///< what others claim is announced again (RFC 5227 section 2.4)
-    std::size_t frames_per_s = 100'000;  ///< announce_pps
+    OnConflict on_conflict = OnConflict::defend;
+    Duration quiet =
+        std::chrono::seconds(10);  ///< since the last claim, before a withheld address is asked about
+    std::optional<net::ProbeTiming> probes;  ///< of a withheld address; none: RFC 5227's
+    std::size_t frames_per_s = 100'000;      ///< announce_pps
 };
 using Plan = std::shared_ptr<const PoolPlan>;
 
@@ -111,13 +119,15 @@ struct Counted {
     TimePoint at;
     std::map<std::string, std::vector<gate::Counters>> pools;  ///< by slot; empty without a gate
 };
-/// A host outside the pool has claimed an address that is held here.
+/// A host outside the pool has claimed an address that is held here, or this node gives it up for that, or
+/// takes it back.
 struct Claimed {
     std::string pool;
     IpAddress ip;
-    Mac mac;                  ///< the last one
-    std::uint64_t count = 0;  ///< since this was last told of the address
-    std::string text;         ///< for the log; empty: said often enough
+    Mac mac{};                       ///< the last one
+    std::uint64_t count = 0;         ///< since this was last told of the address
+    std::optional<bool> withheld{};  ///< whether it is so from now on; none: as before
+    std::string text{};              ///< for the log; empty: said often enough
 };
 using Report = std::variant<Done, Failed, Carrier, Noticed, Checked, Counted, Claimed>;
 

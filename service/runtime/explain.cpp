@@ -35,7 +35,8 @@ void explain_place(const View& view, const core::Pool& pool, core::NodeIndex i, 
                                 fmt::join(said, ", ")));
 }
 
-void explain_waiting(const View& view, const core::Pool& pool, std::uint32_t slot, Lines& lines) {
+void explain_waiting(const View& view, const core::Pool& pool, const PoolFacts& facts, std::uint32_t slot,
+                     Lines& lines) {
     const core::AgreedState& agreed = view.ownership.agreed();
     const auto state = view.ownership.holding().state({pool.id, slot});
     const auto list = pool.list(slot);
@@ -46,6 +47,16 @@ void explain_waiting(const View& view, const core::Pool& pool, std::uint32_t slo
     const core::Voter& first = agreed.voters[list.front()];
     const bool ours = first.id == view.ownership.self();
     const std::string owner = view.names.of(first.id);
+    if (is_withheld(facts, slot)) {
+        const auto claim = std::ranges::find(facts.claims, facts.addresses[slot], &ClaimedAddress::ip);
+        lines.push_back(fmt::format(
+            "It is this node's, which does not answer for it: a host outside the pool claims it, MAC {}.",
+            claim->mac.to_string()));
+        lines.emplace_back(
+            "The node asks 10 s after the last claim, and answers again when nobody else does "
+            "(on_conflict=release).");
+        return;
+    }
     if (state == core::Holding::State::open) {
         lines.push_back(
             ours ? fmt::format(
@@ -86,7 +97,7 @@ nlohmann::json explain_slot(const View& view, const core::Pool& pool, std::uint3
     for (const core::NodeIndex i : pool.list(slot)) explain_place(view, pool, i, ++place, lines);
     const auto pin = std::ranges::find(pool.pins, slot, &core::PinnedSlot::slot);
     if (pin != pool.pins.end()) lines.push_back(fmt::format("It is pinned to {}.", view.names.of(pin->node)));
-    explain_waiting(view, pool, slot, lines);
+    explain_waiting(view, pool, facts, slot, lines);
     nlohmann::json answer{{"ok", true}, {"pool", pool.config.name}, {"slot", slot}, {"lines", lines}};
     if (slot < facts.addresses.size()) answer["address"] = facts.addresses[slot].to_string();
     return answer;

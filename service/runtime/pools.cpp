@@ -68,7 +68,9 @@ kernel::PoolPlan plan_of(const pool::PoolParameters& parameters) {
     plan.forms = {parameters.announce.requests, parameters.announce.replies};
     plan.refresh = parameters.announce_refresh;
     plan.told = parameters.announce_to;
-    plan.defended = parameters.on_conflict == pool::OnConflict::defend;
+    plan.on_conflict = parameters.on_conflict == pool::OnConflict::report    ? kernel::OnConflict::report
+                       : parameters.on_conflict == pool::OnConflict::release ? kernel::OnConflict::release
+                                                                             : kernel::OnConflict::defend;
     plan.frames_per_s = parameters.announce_pps;
     plan.hold = parameters.hold;
     plan.ignore_carrier = parameters.link_down == pool::LinkDown::ignore;
@@ -79,7 +81,7 @@ std::vector<std::string> Pools::load() {
     auto [stored_here, problems] = pool::stored_pools();
     for (const pool::PoolParameters& stored : stored_here) {
         auto plan = std::make_shared<const kernel::PoolPlan>(plan_of(stored));
-        pools_.emplace(stored.name, Pool{stored, std::move(plan), {}, {}, {}});
+        pools_.emplace(stored.name, Pool{stored, std::move(plan), {}, {}, {}, {}});
     }
     tell();
     return std::move(problems);
@@ -89,7 +91,7 @@ Result<void> Pools::add(const pool::PoolParameters& parameters) {
     if (pools_.contains(parameters.name)) return {};
     if (auto stored = pool::store(parameters); !stored) return stored;
     auto plan = std::make_shared<const kernel::PoolPlan>(plan_of(parameters));
-    pools_.emplace(parameters.name, Pool{parameters, std::move(plan), {}, {}, {}});
+    pools_.emplace(parameters.name, Pool{parameters, std::move(plan), {}, {}, {}, {}});
     tell();
     return {};
 }
@@ -121,9 +123,19 @@ void Pools::claimed(const kernel::Claimed& report, TimePoint now) {
     const auto found = pools_.find(report.pool);
     if (found == pools_.end()) return;
     Claims& claims = found->second.claims[report.ip];
+    if (report.withheld && *report.withheld != claims.withheld) {
+        claims.withheld = *report.withheld;
+        found->second.withheld += claims.withheld ? 1 : -1;
+    }
+    if (report.count == 0) return;
     claims.count += report.count;
     claims.mac = report.mac;
     claims.last = now;
+}
+
+std::size_t Pools::withheld(const std::string& name) const {
+    const Pool* pool = find(name);
+    return pool == nullptr ? 0 : pool->withheld;
 }
 
 const Pools::Pool* Pools::find(const std::string& name) const {

@@ -28,6 +28,7 @@ class Pools {
         std::uint64_t count = 0;
         Mac mac;  ///< the last one
         TimePoint last;
+        bool withheld = false;  ///< held no longer for it (on_conflict=release)
     };
     struct Pool {
         pool::PoolParameters parameters;
@@ -35,6 +36,7 @@ class Pools {
         std::optional<bool> carrier;  ///< none: the kernel's side has not said yet
         std::string no_carrier;       ///< why not
         std::map<IpAddress, Claims> claims{};
+        std::size_t withheld = 0;  ///< of claims
     };
     using Watch = std::function<void(kernel::Watch)>;
     explicit Pools(Watch watch) : watch_(std::move(watch)) {}
@@ -49,6 +51,8 @@ class Pools {
     void set_carrier(const kernel::Carrier& report);
 
     void claimed(const kernel::Claimed& report, TimePoint now);
+    /// How many of the pool's slots are this node's and not answered for, because others claim them.
+    [[nodiscard]] std::size_t withheld(const std::string& name) const;
 
     [[nodiscard]] const Pool* find(const std::string& name) const;
     [[nodiscard]] kernel::Plan plan(const std::string& name) const;

@@ -291,6 +291,12 @@ void Requests::check_pool(const json& request, Reply reply) {
         return because("an address could not be added; see the log, then `buoy pool cleanup " + name + "`");
     const std::uint64_t number = ++last_id_;
     answer["ready"] = true;
+    if (const std::size_t withheld = pools_.withheld(name); withheld > 0)
+        answer["problem"] = fmt::format(
+            "{} of the pool's addresses that are this node's are claimed by other hosts, and not answered "
+            "for "
+            "(on_conflict=release); `buoy status` has their MACs",
+            withheld);
     if (core::has(pool->no_carrier, self)) answer["problem"] = pools_.find(name)->no_carrier;
     checks_.emplace(number, [answer, reply = std::move(reply)](json problem) mutable {
         if (!problem.empty()) {

@@ -54,6 +54,12 @@ const gate::Counters* counters_in(const View& view, const core::Pool& pool, std:
     return &found->second[slot];
 }
 
+/// How many of the pool's slots this node answers for. The core's word of a close may come before the
+/// kernel's side's.
+std::int64_t answered_for(const View& view, const core::Pool& pool, const PoolFacts& facts) {
+    return std::max<std::int64_t>(0, view.ownership.holding().open_count(pool.id) - count_withheld(facts));
+}
+
 json slot_of(const View& view, const core::Pool& pool, const PoolFacts& facts, std::uint32_t slot) {
     const core::AgreedState& agreed = view.ownership.agreed();
     json list = json::array();
@@ -64,7 +70,8 @@ json slot_of(const View& view, const core::Pool& pool, const PoolFacts& facts, s
         if (facts.virtual_macs) entry["mac"] = virtual_mac_of(facts.addresses[slot]).to_string();
     }
     entry["owner"] = list.empty() ? json(nullptr) : list.front();
-    entry["state"] = name_of(view.ownership.holding().state({pool.id, slot}));
+    entry["state"] =
+        is_withheld(facts, slot) ? "withheld" : name_of(view.ownership.holding().state({pool.id, slot}));
     if (const gate::Counters* counters = counters_in(view, pool, slot)) {
         entry["packets"] = counters->packets;
         entry["bytes"] = counters->bytes;
@@ -92,7 +99,7 @@ json pool_of(const View& view, const core::Pool& pool) {
                {"not_eligible", names_in(view, pool.members & ~agreed.eligible(pool))},
                {"weights", weights},
                {"slots", pool.config.slots},
-               {"held", view.ownership.holding().open_count(pool.id)},
+               {"held", answered_for(view, pool, facts)},
                {"table", table}};
     const core::NodeIndex self = agreed.find(view.ownership.self());
     const bool here = self != core::no_index;
@@ -111,6 +118,7 @@ json pool_of(const View& view, const core::Pool& pool) {
         shown["conflicts"].push_back({{"address", claimed.ip.to_string()},
                                       {"mac", claimed.mac.to_string()},
                                       {"claims", claimed.count},
+                                      {"withheld", claimed.withheld},
                                       {"last_ms", ms(view.now - claimed.last)}});
     if (!facts.no_carrier.empty()) shown["no_carrier_because"] = facts.no_carrier;
     return shown;
@@ -152,6 +160,16 @@ std::vector<NodeId> nodes_of(const View& view) {
 }
 
 }  // namespace
+
+bool is_withheld(const PoolFacts& facts, std::uint32_t slot) {
+    if (slot >= facts.addresses.size()) return false;
+    const auto found = std::ranges::lower_bound(facts.claims, facts.addresses[slot], {}, &ClaimedAddress::ip);
+    return found != facts.claims.end() && found->ip == facts.addresses[slot] && found->withheld;
+}
+
+std::int64_t count_withheld(const PoolFacts& facts) {
+    return std::ranges::count_if(facts.claims, &ClaimedAddress::withheld);
+}
 
 void tell_facts(const pool::PoolParameters& parameters, PoolFacts& facts) {
     if (parameters.buckets == 0) {
@@ -220,7 +238,12 @@ std::string metrics_of(const View& view) {
     head("slots_held", "gauge", "Slots of the pool that this node answers for.");
     for (const core::Pool& p : agreed.pools)
         text += fmt::format("buoy_slots_held{{pool=\"{}\"}} {}\n", p.config.name,
-                            view.ownership.holding().open_count(p.id));
+                            answered_for(view, p, view.facts(p.config)));
+    head("slots_withheld", "gauge",
+         "Slots that are this node's, and that it does not answer for: claimed by others.");
+    for (const core::Pool& p : agreed.pools)
+        text += fmt::format("buoy_slots_withheld{{pool=\"{}\"}} {}\n", p.config.name,
+                            count_withheld(view.facts(p.config)));
     head("members", "gauge", "Nodes on which the pool is started.");
     for (const core::Pool& p : agreed.pools)
         text += fmt::format("buoy_members{{pool=\"{}\"}} {}\n", p.config.name, std::popcount(p.members));

@@ -22,6 +22,7 @@ struct ClaimedAddress {
     Mac mac;  ///< the last one
     std::uint64_t count = 0;
     TimePoint last;
+    bool withheld = false;  ///< this node does not answer for it, though it is its own
 };
 
 /// What is shown of a pool and the core does not know.
@@ -32,9 +33,14 @@ struct PoolFacts {
     std::string hash;                  ///< of buckets: the parameters
     std::string l2;
     std::string nic;
-    std::string no_carrier;  ///< why not, if it is started here and has none
-    std::vector<ClaimedAddress> claims{};
+    std::string no_carrier;                ///< why not, if it is started here and has none
+    std::vector<ClaimedAddress> claims{};  ///< in order
 };
+
+/// Whether the slot is this node's, and not answered for because another host claims its address.
+bool is_withheld(const PoolFacts& facts, std::uint32_t slot);
+/// So many are.
+std::int64_t count_withheld(const PoolFacts& facts);
 
 /// Fills in what the pool's parameters say.
 void tell_facts(const pool::PoolParameters& parameters, PoolFacts& facts);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "service/runtime/texts.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "service/core/limits.hpp"
 
 namespace buoy::runtime {
@@ -118,6 +122,16 @@ const char* name_of(core::Refusal reason) {
             break;
     }
     return "unknown";
+}
+
+std::string in_short(const core::PoolStatus& pool, std::size_t withheld) {
+    const char* trouble = pool.failed_open  ? " failed"
+                          : pool.no_carrier ? " no-carrier"
+                          : withheld > 0    ? " withheld"
+                                            : "";
+    // The core's word of a close may come before the kernel's side's.
+    return fmt::format("{}/{}{}{}", pool.held - std::min<std::size_t>(pool.held, withheld), pool.slots,
+                       pool.unsafe ? " unsafe" : "", trouble);
 }
 
 bool succeeded(Outcome outcome) {

@@ -12,12 +12,14 @@ from typing import Any
 
 from pooling import PoolTest
 
-from lab.frames import Advertisement, Arp, Frame
+from lab.frames import Advertisement, Arp, Frame, Solicitation
 from lab.kernel import inside_netns
 from lab.switch import CLIENT, socket_of
 from lab.waiting import wait_until
 
 RIVAL = "02:66:00:00:00:01"
+AGENT_FILE = "/usr/lib/ocf/resource.d/buoy/pool"
+DEGRADED = 190  # OCF 1.1
 
 
 def packed(mac: str) -> bytes:
@@ -128,6 +130,70 @@ class Conflicts(PoolTest):
             self.claim(gratuitous_reply(RIVAL, address))
             self.wait_claimed(node, address, 1)
             self.assertEqual([], capture.frames(lambda seen: self.says(seen, address, own)))
+
+    def state(self, node: str, address: str) -> str:
+        """What a node says of its gate for an address."""
+        status = self.pool.status(node)
+        rows = [row for pool in status["pools"] for row in pool["table"]] if status else []
+        return next((row["state"] for row in rows if row.get("address") == address), "unknown")
+
+    def put(self, action: str, address: str) -> None:
+        """Give the client an address, or take it away."""
+        length, device = ipaddress.ip_address(address).max_prefixlen, socket_of(CLIENT, "lan").device
+        nodad = ["nodad"] if ":" in address and action == "add" else []
+        self.cluster.run(CLIENT, ["ip", "address", action, f"{address}/{length}", "dev", device, *nodad])
+
+    def asks(self, frame: Frame, node: str, address: str) -> bool:
+        """Whether a node asks if anybody has an address, claiming nothing (RFC 5227 2.1.1, RFC 4862 5.4.2)."""
+        packet = frame.packet
+        if isinstance(packet, Arp):
+            probe = packet.request and packet.sender_ip == "0.0.0.0" and packet.target_ip == address
+        else:
+            probe = isinstance(packet, Solicitation) and packet.source_ip == "::" and packet.target == address
+        return probe and frame.host == node and frame.source == socket_of(node, "lan").mac
+
+    def test_released_address_is_left_to_who_claims_it_and_taken_back_from_nobody(self) -> None:
+        self.set_option("on_conflict", "release")
+        contested = [(*self.held(4), gratuitous_reply), (*self.held(6), advertisement)]
+        with self.client.capture() as capture:
+            for node, address, frame in contested:
+                self.put("add", address)
+                self.addCleanup(self.cluster.run, CLIENT, ["sh", "-c", f"ip -br address flush to {address} || true"])
+
+                def given_up() -> bool:
+                    self.claim(frame(socket_of(CLIENT, "lan").mac, address))
+                    return self.state(node, address) == "withheld"
+
+                wait_until(f"{node} to give up {address}", given_up)
+                defended = capture.frames(lambda seen: self.says(seen, address, socket_of(node, "lan").mac))
+                self.assertTrue(defended, "given up at the first claim")
+            for node, address, _ in contested:
+                for one in self.cluster.node_names():
+                    self.assertNotIn(address, self.pool.held_by_kernel(one))
+                self.assertTrue(self.conflicts(node)[address]["withheld"])
+                self.assertRegex(self.pool.buoy(node, "status"), rf"{re.escape(address)} is claimed .*does not answer")
+                self.assertIn("a host outside the pool claims it", self.pool.buoy(node, "explain", address))
+                self.assertRegex(self.pool.buoy(node, "metrics"), r'buoy_slots_withheld{pool="web"} [12]\n')
+                self.assertEqual(DEGRADED, self.monitor(node), "a restart would help nobody")
+                # It asks, is answered, and leaves it.
+                capture.wait(f"{node} to ask for {address}", lambda seen: self.asks(seen, node, address), 4, 60)
+                self.assertEqual("withheld", self.state(node, address))
+            standing = self.pool.standing("n1")
+            assert standing is not None
+            self.assertEqual(self.before.owners, standing.owners, "a contested address is not to wander")
+            for _, address, _ in contested:
+                self.put("del", address)
+            for node, address, _ in contested:
+                wait_until(f"{address} back", lambda: self.state(node, address) == "open", 60)
+                own = socket_of(node, "lan").mac
+                wait_until(f"the client to find {address} at {node}", lambda: self.neighbour_of_client(address) == own)
+                self.assertEqual(0, self.monitor(node))
+
+    def monitor(self, node: str) -> int:
+        """The exit code of the agent's monitor."""
+        values = ["OCF_ROOT=/usr/lib/ocf", "OCF_RESOURCE_INSTANCE=web:0", "OCF_RESKEY_CRM_meta_interval=2000"]
+        values += [f"OCF_RESKEY_addresses={self.pool.text}", "OCF_RESKEY_nic=eth0"]
+        return self.cluster.run(node, ["env", *values, AGENT_FILE, "monitor"], check=False).returncode
 
     def test_moving_and_losing_addresses_is_no_conflict(self) -> None:
         self.sweep()

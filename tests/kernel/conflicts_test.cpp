@@ -14,31 +14,63 @@ const IpAddress ip = Ipv4{{10, 0, 0, 60}};
 const IpAddress other = Ipv4{{10, 0, 0, 61}};
 const Mac rival{{2, 0, 0, 0, 0, 1}};
 const Mac another{{2, 0, 0, 0, 0, 2}};
+constexpr OnConflict defend = OnConflict::defend;
+constexpr OnConflict release = OnConflict::release;
+using Answer = Conflicts::Answer;
 constexpr TimePoint begin = TimePoint{} + 1000s;
 
 TEST(conflicts, address_is_defended_once_in_ten_seconds_however_often_it_is_claimed) {
     Conflicts conflicts;
-    EXPECT_TRUE(conflicts.heard("web", true, ip, rival, begin));
-    EXPECT_FALSE(conflicts.heard("web", true, ip, rival, begin + 1ms));
-    EXPECT_FALSE(conflicts.heard("web", true, ip, another, begin + 9999ms));
-    EXPECT_TRUE(conflicts.heard("web", true, other, rival, begin + 1ms)) << "each address by itself";
-    EXPECT_TRUE(conflicts.heard("web", true, ip, rival, begin + 10s));
+    EXPECT_EQ(conflicts.heard("web", defend, ip, rival, begin), Answer::announce);
+    EXPECT_EQ(conflicts.heard("web", defend, ip, rival, begin + 1ms), Answer::none);
+    EXPECT_EQ(conflicts.heard("web", defend, ip, another, begin + 9999ms), Answer::none);
+    EXPECT_EQ(conflicts.heard("web", defend, other, rival, begin + 1ms), Answer::announce)
+        << "each address by itself";
+    EXPECT_EQ(conflicts.heard("web", defend, ip, rival, begin + 10s), Answer::announce);
 }
 
 TEST(conflicts, report_defends_nothing) {
     Conflicts conflicts;
-    EXPECT_FALSE(conflicts.heard("web", false, ip, rival, begin));
+    EXPECT_EQ(conflicts.heard("web", OnConflict::report, ip, rival, begin), Answer::none);
     EXPECT_NE(conflicts.run(begin).at(0).text.find("nothing was done (on_conflict=report)"),
               std::string::npos);
+}
+
+TEST(conflicts, released_is_what_is_claimed_again_within_ten_seconds) {
+    Conflicts conflicts;
+    EXPECT_EQ(conflicts.heard("web", release, ip, rival, begin), Answer::announce);
+    EXPECT_EQ(conflicts.heard("web", release, ip, rival, begin + 99ms), Answer::none)
+        << "another form of the same claim";
+    EXPECT_EQ(conflicts.heard("web", release, other, rival, begin + 5s), Answer::announce);
+    EXPECT_EQ(conflicts.heard("web", release, ip, another, begin + 9999ms), Answer::release)
+        << "whoever it is";
+    EXPECT_EQ(conflicts.heard("web", release, other, rival, begin + 15s), Answer::announce)
+        << "not within ten seconds";
+    EXPECT_EQ(conflicts.heard("web", release, ip, rival, begin + 16s), Answer::announce)
+        << "held again, it is defended again";
+    EXPECT_NE(conflicts.run(begin + 16s).at(0).text.find("given up if the claim is repeated"),
+              std::string::npos);
+}
+
+TEST(conflicts, of_what_is_released_are_only_counted) {
+    Conflicts conflicts;
+    conflicts.heard_of_released("web", ip, rival);
+    conflicts.heard_of_released("web", ip, another);
+    const auto told = conflicts.run(begin);
+    ASSERT_EQ(told.size(), 1U);
+    EXPECT_EQ(told[0].count, 2U);
+    EXPECT_EQ(told[0].mac, another);
+    EXPECT_EQ(told[0].text, "");
+    EXPECT_EQ(conflicts.heard("web", release, ip, rival, begin), Answer::announce);
 }
 
 TEST(conflicts, are_told_in_batches_and_logged_once_in_ten_seconds) {
     Conflicts conflicts;
     EXPECT_EQ(conflicts.next(), TimePoint::max());
-    conflicts.heard("web", true, ip, rival, begin);
+    conflicts.heard("web", defend, ip, rival, begin);
     EXPECT_LE(conflicts.next(), begin);
     ASSERT_EQ(conflicts.run(begin).size(), 1U);
-    for (int i = 0; i < 1000; ++i) conflicts.heard("web", true, ip, another, begin + 1ms);
+    for (int i = 0; i < 1000; ++i) conflicts.heard("web", defend, ip, another, begin + 1ms);
     EXPECT_TRUE(conflicts.run(begin + 1ms).empty());
     EXPECT_EQ(conflicts.next(), begin + 100ms);
     const auto told = conflicts.run(begin + 100ms);

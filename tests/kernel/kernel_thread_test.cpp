@@ -215,7 +215,7 @@ TEST_F(kernel_thread, claim_of_a_held_address_is_counted_told_and_defended_once)
 
 TEST_F(kernel_thread, claim_is_only_told_with_report) {
     PoolPlan wanted = plan();
-    wanted.defended = false;
+    wanted.on_conflict = OnConflict::report;
     watch(wanted);
     thread_->set_deadline(now() + 600s);
     open(1);
@@ -226,6 +226,105 @@ TEST_F(kernel_thread, claim_is_only_told_with_report) {
         arp->send(wire::request(Mac{{2, 0, 0, 0, 0, 0x66}}, plan_->addresses[0].v4(), Ipv4{{10, 9, 0, 9}})));
     EXPECT_EQ(wait<Claimed>().count, 1U);
     EXPECT_TRUE(all_of(*arp).empty());
+}
+
+TEST_F(kernel_thread, contested_address_is_withheld_and_taken_back_when_nobody_answers) {
+    PoolPlan wanted = plan(2);
+    wanted.addresses.emplace_back(*Ipv6::parse("fd00:9::60"));
+    wanted.on_conflict = OnConflict::release;
+    wanted.quiet = 50ms;
+    wanted.probes = net::ProbeTiming{0ms, {300ms, 10ms}, 10ms};
+    watch(wanted);
+    thread_->set_deadline(now() + 600s);
+    const auto slots = open(3);
+    wait<Done>();
+    const auto peer = net::find_link(*netlink_, "buoy1");
+    const auto link = net::find_link(*netlink_, "buoy0");
+    auto arp = net::PacketSocket::open(*peer, wire::ethertype_arp);
+    auto nd = net::PacketSocket::open(*peer, wire::ethertype_ipv6);
+    const Mac rival{{2, 0, 0, 0, 0, 0x66}};
+    for (const IpAddress& ip : {plan_->addresses[1], plan_->addresses[2]}) {
+        SCOPED_TRACE(ip.to_string());
+        const auto claim = [&] {
+            return ip.is_v4() ? arp->send(wire::gratuitous_reply(rival, ip.v4()))
+                              : nd->send(wire::unsolicited_advertisement(rival, ip.v6()));
+        };
+        Claimed told;
+        // Until it is no part of the first claim any more.
+        while (told.withheld != true) {
+            ASSERT_TRUE(claim());
+            told = wait<Claimed>();
+        }
+        EXPECT_EQ(told.ip, ip);
+        EXPECT_EQ(told.mac, rival);
+        EXPECT_NE(told.text.find("claimed again"), std::string::npos) << told.text;
+        EXPECT_EQ(there(), 2U);
+        thread_->post(Check{++last_, "web"});
+        EXPECT_EQ(wait<Checked>().problem, "") << "it is missing on purpose";
+        all_of(ip.is_v4() ? *arp : *nd);
+        // The first question is answered, so it is asked again, and then nobody has it.
+        const auto probe = ip.is_v4() ? wire::probe(link->mac, ip.v4()) : wire::dad_probe(link->mac, ip.v6());
+        const auto wait_for_probe = [&] {
+            while (true) {
+                const auto frame = (ip.is_v4() ? *arp : *nd).receive(20s);
+                ASSERT_TRUE(frame && *frame) << "it was not asked";
+                if (**frame == probe) return;
+            }
+        };
+        wait_for_probe();
+        ASSERT_TRUE(claim());
+        for (int i = 0; i < 3; ++i) wait_for_probe();
+        do told = wait<Claimed>();
+        while (!told.withheld);
+        EXPECT_FALSE(*told.withheld);
+        EXPECT_EQ(told.ip, ip);
+        EXPECT_EQ(there(), 3U);
+    }
+    thread_->post(CloseSlots{{++last_}, false, slots});
+    wait<Done>();
+    EXPECT_EQ(there(), 0U);
+}
+
+TEST_F(kernel_thread, withheld_address_stays_away_and_goes_with_its_slot) {
+    PoolPlan wanted = plan(2);
+    wanted.on_conflict = OnConflict::release;
+    watch(wanted);
+    thread_->set_deadline(now() + 600s);
+    const auto slots = open(2);
+    wait<Done>();
+    const auto peer = net::find_link(*netlink_, "buoy1");
+    auto arp = net::PacketSocket::open(*peer, wire::ethertype_arp);
+    const auto contest = [&] {
+        Claimed told;
+        while (told.withheld != true) {
+            ASSERT_TRUE(arp->send(wire::gratuitous_request(Mac{{2, 0, 0, 0, 0, 0x66}}, Ipv4{{10, 9, 1, 0}})));
+            told = wait<Claimed>();
+        }
+        EXPECT_EQ(there(), 1U);
+    };
+    contest();
+    shell("ip address add 10.9.1.0/16 dev buoy0");
+    EXPECT_NE(wait<Noticed>().text.find("10.9.1.0 was added behind our back"), std::string::npos);
+    wait_there(1);
+    // A lease that lapses and is renewed brings back what was there.
+    thread_->set_deadline(now() - 1s);
+    wait_there(0);
+    thread_->set_deadline(now() + 600s);
+    wait_there(1);
+    thread_->post(CloseSlots{{++last_}, false, slots});
+    Claimed told;
+    do told = wait<Claimed>();
+    while (!told.withheld);
+    EXPECT_FALSE(*told.withheld);
+    EXPECT_EQ(told.text, "");
+    // Opened anew it is held: whoever claimed it may be gone.
+    open(2);
+    wait<Done>();
+    wait_there(2);
+    contest();
+    wanted.on_conflict = OnConflict::defend;
+    watch(wanted);
+    wait_there(2);
 }
 
 TEST_F(kernel_thread, advertisement_of_a_held_address_is_a_claim) {

@@ -175,6 +175,45 @@ TEST_F(virtual_macs, are_what_a_router_is_told_and_no_conflict_and_the_nics_own_
     EXPECT_EQ(wait<Claimed>().ip, v4);
 }
 
+TEST_F(virtual_macs, go_with_a_withheld_address_and_come_back_with_it) {
+    PoolPlan wanted = plan();
+    wanted.on_conflict = OnConflict::release;
+    wanted.quiet = 50ms;
+    wanted.probes = net::ProbeTiming{0ms, {300ms}, 10ms};
+    const auto peer = net::find_link(*netlink_, "buoy1");
+    auto arp = net::PacketSocket::open(*peer, wire::ethertype_arp);
+    watch(wanted);
+    open(4);
+    const IpAddress ip = wanted.addresses[0];
+    const Mac rival{{2, 0, 0, 0, 0, 0x66}};
+    Claimed told;
+    while (told.withheld != true) {
+        ASSERT_TRUE(arp->send(wire::gratuitous_reply(rival, ip.v4())));
+        told = wait<Claimed>();
+    }
+    EXPECT_EQ(carrier_of(ip), "");
+    EXPECT_EQ(devices().size(), 3U);
+    EXPECT_EQ(check(), "") << "it is missing on purpose";
+    // Asked for by the NIC, for the device is gone. The gate is shut for claims, and lets answers through.
+    const auto probe = wire::probe(net::find_link(*netlink_, "buoy0")->mac, ip.v4());
+    for (int asked = 0; asked < 3;) {
+        const auto frame = arp->receive(20s);
+        ASSERT_TRUE(frame && *frame) << "it was not asked";
+        if (**frame != probe) continue;
+        // Who has the address and its virtual MAC is not us either.
+        if (asked++ == 0) {
+            ASSERT_TRUE(arp->send(wire::unicast_reply(wire::decode_arp(probe)->sender_mac, Ipv4{},
+                                                      virtual_mac_of(ip), ip.v4())));
+        }
+    }
+    do told = wait<Claimed>();
+    while (!told.withheld);
+    EXPECT_FALSE(*told.withheld);
+    EXPECT_EQ(carrier_of(ip), device(ip));
+    EXPECT_EQ(devices().size(), 4U);
+    EXPECT_EQ(check(), "");
+}
+
 TEST_F(virtual_macs, are_there_with_what_is_held_and_go_with_it_and_the_nic_is_as_before) {
     watch(plan());
     EXPECT_TRUE(devices().empty()) << "a device is heard, so it is not to be there before";

@@ -167,7 +167,8 @@ const Bad bad_values[] = {
      "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4,10.0.0.5,10.0.0.6,10.0.0.7,10.0.0.8,10.0.0.9,10.0.0.10,"
      "10.0.0.11,10.0.0.12,10.0.0.13,10.0.0.14,10.0.0.15,10.0.0.16,10.0.0.17",
      "17 neighbours, and 16"},
-    {"on_conflict", "fight", "defend, report"},
+    {"on_conflict", "fight", "defend, report, release"},
+    {"on_conflict", "Release", "defend, report, release"},
     {"link_down", "stop", "release, ignore"},
     {"hold_ms", "-5", "0 to 600000 ms"},
     {"buckets", "0", "1 to 4096"},
@@ -276,6 +277,13 @@ TEST(BadValues, of_virtual_macs) {
     const std::string said = refusal({{"addresses", both}, {"mac", "auto"}});
     EXPECT_NE(said.find("the same MAC"), std::string::npos) << said;
     EXPECT_EQ(refusal({{"addresses", both}}), "");
+}
+
+TEST(BadValues, of_buckets_that_are_released) {
+    EXPECT_EQ(refusal({{"on_conflict", "release"}, {"buckets", "8"}})
+                  .find("on_conflict=release and buckets exclude each other"),
+              0U);
+    EXPECT_EQ(read({{"on_conflict", "release"}}).on_conflict, OnConflict::release);
 }
 
 TEST(BadValues, exist_for_every_parameter) {
