@@ -23,6 +23,14 @@ using Frames = std::vector<std::vector<std::uint8_t>>;
 constexpr std::size_t slots_at_once = 256;
 constexpr std::size_t frames_at_once = 256;
 
+// Of neighbours that are told by unicast: how many of one slot, at most and, where there are many slots, at
+// least; and how many frames that may make in all, and together.
+constexpr std::size_t most_neighbours = 256;
+constexpr std::size_t least_neighbours = 8;
+constexpr std::size_t unicasts_per_repeat = 16384;
+constexpr std::size_t unicasts_at_once = 1024;
+constexpr std::chrono::milliseconds unicasts_after{50};  // what is broadcast
+
 using Forms = std::pair<int, int>;  // gratuitous requests and replies
 
 /// The form that goes out first, and what is left for later.
@@ -38,12 +46,6 @@ void send_from(Frames& frames, std::size_t first, const Mac& source) {
     for (std::size_t i = first; i < frames.size(); ++i)
         std::ranges::copy(source.bytes, frames[i].begin() + static_cast<std::ptrdiff_t>(source.bytes.size()));
 }
-
-/// A neighbour that is told by unicast.
-struct Told {
-    IpAddress ip;
-    std::optional<Mac> mac;
-};
 
 /// The frames name the MAC that the address is at. A group's is named and never sent from.
 void append(Frames& frames, const Mac& source, const Mac& mac, const IpAddress& ip, Forms forms,
@@ -157,14 +159,47 @@ Result<void> Announcements::burst(const std::vector<SlotId>& slots, Part part) {
     return flush();
 }
 
+Result<void> Announcements::tell_around(const std::vector<SlotId>& slots, std::size_t neighbours) {
+    Frames frames;
+    std::optional<net::Link> link;
+    bool router = false;
+    std::vector<Told> around;
+    for (const SlotId slot : slots) {
+        const auto held = look_up_(slot);
+        if (!held || held->group || held->own) continue;
+        if (!link || link->index != held->link->index) {
+            if (link)
+                if (auto sent = send(*link, frames); !sent) return sent;
+            frames.clear();
+            link = *held->link;
+            router = net::Sysctl::ipv6(link->name, "forwarding").get().value_or(0) > 0;
+            around = around_(*link);
+        }
+        for (const IpAddress& ip : held->ips) {
+            std::size_t left = neighbours;
+            for (const Told& who : around) {
+                if (who.ip.is_v4() != ip.is_v4() || who.ip == ip || left == 0) continue;
+                frames.push_back(net::frame_to_tell(who.ip, who.mac, link->mac, ip, router));
+                --left;
+            }
+        }
+    }
+    return link ? send(*link, frames) : Result<void>();
+}
+
 void Announcements::repeat(const PoolPlan& plan, const std::vector<SlotId>& slots, TimePoint first) {
     if (slots.empty()) return;
     Duration last{};
+    const bool moves = !plan.virtual_macs && !plan.buckets && plan.forms != net::AnnounceForms{0, 0};
+    const std::size_t neighbours =
+        std::clamp(unicasts_per_repeat / slots.size(), least_neighbours, most_neighbours);
     for (const auto after : plan.schedule) {
         last = after;
-        if (after.count() > 0) due_.emplace(first + after, Batch{slots, {}});
+        if (after.count() == 0) continue;
+        due_.emplace(first + after, Batch{slots, {}, 0});
+        if (moves) due_.emplace(first + after + unicasts_after, Batch{slots, {}, neighbours});
     }
-    if (plan.refresh > Duration{}) due_.emplace(first + last + plan.refresh, Batch{slots, plan.refresh});
+    if (plan.refresh > Duration{}) due_.emplace(first + last + plan.refresh, Batch{slots, plan.refresh, 0});
 }
 
 TimePoint Announcements::next() const {
@@ -178,20 +213,24 @@ Result<void> Announcements::run(TimePoint now) {
     auto batch = std::prev(past);
     auto slots = std::move(batch->second.slots);
     const Duration refresh = batch->second.refresh;
+    const std::size_t neighbours = batch->second.neighbours;
     due_.erase(batch);
     std::erase_if(slots, [&](SlotId s) { return !look_up_(s); });
     if (slots.empty()) return {};
-    const std::size_t count = std::min(slots_at_once, slots.size());
+    const std::size_t most = neighbours > 0 ? unicasts_at_once / neighbours : slots_at_once;
+    const std::size_t count = std::min(most, slots.size());
     const std::vector<SlotId> part(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(count));
     if (count < slots.size()) {
         const auto pace = look_up_(part.front())->pool->frames_per_s;
+        const std::size_t frames = count * (neighbours > 0 ? neighbours : 2);
         const Duration pause{
-            static_cast<std::int64_t>(2'000'000'000ULL * count / std::max<std::size_t>(pace, 1))};
-        due_.emplace(now + pause,
-                     Batch{{slots.begin() + static_cast<std::ptrdiff_t>(count), slots.end()}, refresh});
+            static_cast<std::int64_t>(1'000'000'000ULL * frames / std::max<std::size_t>(pace, 1))};
+        due_.emplace(
+            now + pause,
+            Batch{{slots.begin() + static_cast<std::ptrdiff_t>(count), slots.end()}, refresh, neighbours});
     }
-    if (refresh > Duration{}) due_.emplace(now + refresh, Batch{part, refresh});
-    return burst(part);
+    if (refresh > Duration{}) due_.emplace(now + refresh, Batch{part, refresh, 0});
+    return neighbours > 0 ? tell_around(part, neighbours) : burst(part);
 }
 
 }  // namespace buoy::kernel

@@ -11,6 +11,7 @@
 #include "buoy/time.hpp"
 #include "net/fd.hpp"
 #include "net/link.hpp"
+#include "net/neighbor.hpp"
 #include "service/kernel/group.hpp"
 #include "service/kernel/plan.hpp"
 
@@ -47,14 +48,24 @@ class Announcements {
     using LookUp = std::function<std::optional<Held>(SlotId)>;
     /// The MAC that the kernel knows of a neighbour on a link, if it knows one.
     using MacOf = std::function<std::optional<Mac>(const net::Link&, const IpAddress&)>;
-    Announcements(LookUp look_up, MacOf mac_of) : look_up_(std::move(look_up)), mac_of_(std::move(mac_of)) {}
+    /// A neighbour that is told by unicast; without a MAC it has to be asked for it.
+    struct Told {
+        IpAddress ip;
+        std::optional<Mac> mac;
+    };
+    /// Whom this node knows on a link, the most important first.
+    using Around = std::function<std::vector<Told>(const net::Link&)>;
+    Announcements(LookUp look_up, MacOf mac_of, Around around)
+        : look_up_(std::move(look_up)), mac_of_(std::move(mac_of)), around_(std::move(around)) {}
 
     /// Of many slots each is told of once before any is told of in another form: a frame that says nothing
     /// new would only keep the others waiting.
     enum class Part : std::uint8_t { all, first, rest };
     /// Announces the slots at once.
     Result<void> burst(const std::vector<SlotId>& slots, Part part = Part::all);
-    /// Adds the repeats that the pool's schedule has for slots whose first burst was at `first`.
+    /// Adds the repeats that the pool's schedule has for slots whose first burst was at `first`. A little
+    /// after each, so that nobody else waits for it, the neighbours that this node knows are told by unicast,
+    /// for the routers that ignore broadcasts; not of addresses whose MAC is the same on all nodes.
     void repeat(const PoolPlan& plan, const std::vector<SlotId>& slots, TimePoint first);
     /// When run() is due; TimePoint::max() if never.
     [[nodiscard]] TimePoint next() const;
@@ -69,12 +80,16 @@ class Announcements {
   private:
     struct Batch {
         std::vector<SlotId> slots;
-        Duration refresh{};  ///< 0: not again
+        Duration refresh{};          ///< 0: not again
+        std::size_t neighbours = 0;  ///< of each slot so many are told by unicast; 0: all, by broadcast
     };
+    /// Tells neighbours by unicast.
+    Result<void> tell_around(const std::vector<SlotId>& slots, std::size_t neighbours);
     Result<FrameSender*> sender(const net::Link& link);
 
     LookUp look_up_;
     MacOf mac_of_;
+    Around around_;
     std::map<int, FrameSender> senders_;
     std::multimap<TimePoint, Batch> due_;
 };

@@ -13,6 +13,8 @@
 #include "buoy/virtual_mac.hpp"
 #include "net/address.hpp"
 #include "net/batch.hpp"
+#include "net/neighbor.hpp"
+#include "net/route.hpp"
 #include "net/sysctl.hpp"
 #include "vmac/virtual_mac.hpp"
 
@@ -22,6 +24,8 @@ namespace {
 
 // So many addresses are added before they are announced: a large open is heard of piece by piece.
 constexpr std::size_t slots_at_once = 64;
+
+constexpr std::chrono::seconds gateways_kept{60};
 
 bool gone(int code) {
     return code == EADDRNOTAVAIL || code == ENODEV;
@@ -49,8 +53,35 @@ Holder::Holder(net::Netlink netlink, gate::Gate* gate, Claims claims, Tell tell)
       announcements_([this](SlotId slot) { return held(slot); },
                      [this](const net::Link& link, const IpAddress& who) {
                          return net::known_mac(netlink_, link, who).value_or(std::nullopt);
-                     }),
+                     },
+                     [this](const net::Link& link) { return around(link); }),
       claims_(std::move(claims)) {}
+
+const std::set<IpAddress>& Holder::gateways(int link) {
+    // A router's routes may be many, and its own gateways seldom change.
+    auto [known, fresh] = gateways_.try_emplace(link);
+    if (!fresh && now_ - known->second.read < gateways_kept) return known->second.gateways;
+    known->second = {now_, {}};
+    for (const int family : {AF_INET, AF_INET6})
+        for (const net::Route& route : net::routes(netlink_, family).value_or(std::vector<net::Route>{}))
+            if (route.link == link && route.gateway) known->second.gateways.insert(*route.gateway);
+    return known->second.gateways;
+}
+
+std::vector<Announcements::Told> Holder::around(const net::Link& link) {
+    const auto known = net::neighbors(netlink_, link.index).value_or(std::vector<net::Neighbor>{});
+    // The routers that this node itself uses first, known or not.
+    std::vector<Announcements::Told> told;
+    for (const IpAddress& gateway : gateways(link.index)) told.push_back({gateway, std::nullopt});
+    for (const net::Neighbor& one : known) {
+        const auto router = std::ranges::find(told, one.ip, &Announcements::Told::ip);
+        if (router != told.end())
+            router->mac = one.mac;
+        else
+            told.push_back({one.ip, one.mac});
+    }
+    return told;
+}
 
 std::optional<Announcements::Held> Holder::held(SlotId slot) {
     return withheld_.has(slot) ? std::nullopt : described(slot);

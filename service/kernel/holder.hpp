@@ -108,6 +108,9 @@ class Holder {
     [[nodiscard]] std::optional<Announcements::Held> held(SlotId slot);
     /// The same, withheld or not.
     [[nodiscard]] std::optional<Announcements::Held> described(SlotId slot);
+    /// Whom this node knows on a link: the gateways of its routes by it, then its neighbours.
+    std::vector<Announcements::Told> around(const net::Link& link);
+    const std::set<IpAddress>& gateways(int link);
     [[nodiscard]] Watched* watched(const std::string& pool);
     /// Adds addresses and announces them, in pieces, so that the first are heard of before the last are
     /// added.
@@ -157,9 +160,14 @@ class Holder {
     std::map<int, Guarded> guarded_;  ///< links that have the gate
     SharedAddresses shared_;
     VirtualMacs macs_;
-    bool link_changed_ = false;  ///< there was word of another link
-    std::set<int> suspects_;     ///< devices that there was word of
-    bool passing_ = false;       ///< what is open is on the NIC: always with a gate, else before the deadline
+    struct Gateways {
+        TimePoint read;
+        std::set<IpAddress> gateways;
+    };
+    std::map<int, Gateways> gateways_;  ///< of routes, by link
+    bool link_changed_ = false;         ///< there was word of another link
+    std::set<int> suspects_;            ///< devices that there was word of
+    bool passing_ = false;  ///< what is open is on the NIC: always with a gate, else before the deadline
     TimePoint now_;
     Announcements announcements_;
     Claims claims_;

@@ -176,7 +176,7 @@ class Conflicts(PoolTest):
                 self.assertRegex(self.pool.buoy(node, "metrics"), r'buoy_slots_withheld{pool="web"} [12]\n')
                 self.assertEqual(DEGRADED, self.monitor(node), "a restart would help nobody")
                 # It asks, is answered, and leaves it.
-                capture.wait(f"{node} to ask for {address}", lambda seen: self.asks(seen, node, address), 4, 60)
+                capture.wait(f"{node} to ask for {address}", lambda seen: self.asks(seen, node, address), 2, 60)
                 self.assertEqual("withheld", self.state(node, address))
             standing = self.pool.standing("n1")
             assert standing is not None
@@ -209,6 +209,7 @@ class Conflicts(PoolTest):
             self.assertEqual(counts[node], now, f"{node} takes a member's word for another host's claim")
 
     def test_router_is_told_by_unicast_at_a_move(self) -> None:
+        self.addCleanup(self.even_out)
         router = socket_of(CLIENT, "lan")
         self.set_option("announce_to", " ".join(a.partition("/")[0] for a in router.addresses))
         for version in (4, 6):
@@ -230,6 +231,32 @@ class Conflicts(PoolTest):
                     broadcast = capture.frames(lambda frame: self.says(frame, address, socket_of("n2", "lan").mac))
                 self.assertEqual(socket_of("n2", "lan").mac, told.source)
                 self.assertLess(broadcast[0].time_ns, told.time_ns, "the others had to wait for it")
+
+    def test_router_that_the_new_owner_knows_is_told_by_unicast_unasked(self) -> None:
+        self.addCleanup(self.even_out)
+        router = socket_of(CLIENT, "lan")
+        for version in (4, 6):
+            address, old = next(
+                (address, node) for address, node in self.before.owners.items()
+                if ipaddress.ip_address(address).version == version
+            )  # fmt: skip
+            new = self.others(old)[0]
+            with self.subTest(address=address):
+                # So that its kernel knows the router's MAC.
+                theirs = router.addresses[0 if version == 4 else 1].partition("/")[0]
+                self.cluster.run(new, ["ping", "-c", "1", "-W", "5", theirs])
+                with self.client.capture() as capture:
+                    self.pool.buoy("n3", "move", address, new)
+                    capture.wait(
+                        f"{address} to be told the router alone",
+                        lambda frame: frame.host == new and frame.source == socket_of(new, "lan").mac
+                        and frame.destination == router.mac and self.tells(frame, address),
+                    )  # fmt: skip
+
+    def even_out(self) -> None:
+        """Undo what moves have done to the pool's balance."""
+        for mode in ("never", "auto"):
+            self.pool.buoy("n1", "pool", "rebalance", "web", mode)
 
     def tells(self, frame: Frame, address: str) -> bool:
         """Whether a frame says unasked where an address is."""

@@ -182,6 +182,53 @@ TEST_F(kernel_thread, tells_a_known_neighbour_by_unicast_and_asks_one_that_is_no
     EXPECT_EQ(others, expected);
 }
 
+TEST_F(kernel_thread, repeats_tell_the_neighbours_that_this_node_knows_by_unicast) {
+    PoolPlan wanted = plan(2);
+    wanted.addresses.emplace_back(*Ipv6::parse("fd00:9::60"));
+    wanted.schedule = {0ms, 1ms};
+    shell("ip neighbor add 10.9.0.7 lladdr 02:00:00:00:00:07 dev buoy0");
+    shell("ip neighbor add fd00:9::7 lladdr 02:00:00:00:00:07 dev buoy0");
+    // One that does not answer, a group, and on another link.
+    shell("ip neighbor add 10.9.0.9 dev buoy0 nud failed");
+    shell("ip neighbor add 10.9.0.10 lladdr 01:00:00:00:00:07 dev buoy0");
+    shell("ip neighbor add 10.9.0.11 lladdr 02:00:00:00:00:0b dev buoy1");
+    // A router of which nothing more is known, and one of which more is.
+    shell("ip route add 192.0.2.0/24 via 10.9.0.8 dev buoy0");
+    shell("ip route add 198.51.100.0/24 via 10.9.0.7 dev buoy0");
+    watch(wanted);
+    const auto peer = net::find_link(*netlink_, "buoy1");
+    const auto link = net::find_link(*netlink_, "buoy0");
+    auto arp = net::PacketSocket::open(*peer, wire::ethertype_arp);
+    auto nd = net::PacketSocket::open(*peer, wire::ethertype_ipv6);
+    const Mac known = *Mac::parse("02:00:00:00:00:07");
+    thread_->set_deadline(now() + 600s);
+    open(3);
+    wait<Done>();
+    for (const auto& frame : all_of(*arp))
+        EXPECT_TRUE(wire::decode_arp(frame)->is_gratuitous()) << "what is done waited for it";
+    std::vector<std::vector<std::uint8_t>> expected;
+    for (const std::size_t slot : {0U, 1U}) {
+        const Ipv4 ip = plan_->addresses[slot].v4();
+        expected.push_back(wire::unicast_reply(known, Ipv4{{10, 9, 0, 7}}, link->mac, ip));
+        expected.push_back(wire::request(link->mac, ip, Ipv4{{10, 9, 0, 8}}));
+    }
+    std::vector<std::vector<std::uint8_t>> told;
+    while (told.size() < expected.size()) {
+        const auto frame = arp->receive(20s);
+        ASSERT_TRUE(frame && *frame) << "after " << told.size();
+        if (!wire::decode_arp(**frame)->is_gratuitous()) told.push_back(**frame);
+    }
+    EXPECT_EQ(told, expected);
+    const auto advertisement = wire::unicast_advertisement(known, *Ipv6::parse("fd00:9::7"), link->mac,
+                                                           *Ipv6::parse("fd00:9::60"), false);
+    while (true) {
+        const auto frame = nd->receive(20s);
+        ASSERT_TRUE(frame && *frame) << "the IPv6 neighbour is not told";
+        if (**frame == advertisement) break;
+    }
+    EXPECT_TRUE(all_of(*arp).empty()) << "somebody else was told";
+}
+
 TEST_F(kernel_thread, claim_of_a_held_address_is_counted_told_and_defended_once) {
     watch(plan());
     thread_->set_deadline(now() + 600s);
@@ -323,7 +370,7 @@ TEST_F(kernel_thread, withheld_address_stays_away_and_goes_with_its_slot) {
     wait_there(2);
     contest();
     wanted.on_conflict = OnConflict::defend;
-    watch(wanted);
+    thread_->post(Watch{{std::make_shared<const PoolPlan>(wanted)}});
     wait_there(2);
 }
 
