@@ -25,7 +25,6 @@
 #include "service/io/ipc_server.hpp"
 #include "service/io/only_one.hpp"
 #include "service/io/quorum.hpp"
-#include "service/journal/journal.hpp"
 #include "service/kernel/kernel_thread.hpp"
 #include "service/messages/messages.hpp"
 #include "service/runtime/driver.hpp"
@@ -37,6 +36,7 @@
 #include "service/runtime/names.hpp"
 #include "service/runtime/outbox.hpp"
 #include "service/runtime/pools.hpp"
+#include "service/runtime/replay.hpp"
 #include "service/runtime/requests.hpp"
 #include "service/runtime/status.hpp"
 #include "service/runtime/texts.hpp"
@@ -160,8 +160,7 @@ class Daemon {
         if (!journal) return tl::unexpected<Error>(journal.error());
         journal_ = std::move(*journal);
         executor_ = std::make_unique<runtime::Executor>(outlets());
-        driver_ = std::make_unique<runtime::Driver>(
-            *executor_, io::boot_now, [this](std::string line) { journal_->append(std::move(line)); });
+        driver_ = std::make_unique<runtime::Driver>(*executor_, io::boot_now, *journal_);
         auto timer = loop_->add_timer([this]() -> Result<void> {
             driver_->take(core::TimerFired{});
             return {};
@@ -501,28 +500,6 @@ void take_priority() {
     if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) runtime::log_info("memory is not locked");
 }
 
-int replay(const std::vector<std::string>& names) {
-    std::vector<journal::ReplayedFile> files;
-    for (const std::string& name : names) {
-        std::ifstream in(name, std::ios::binary);
-        if (!in) {
-            fmt::print(stderr, "cannot read {}: {}\n", name, std::strerror(errno));
-            return 1;
-        }
-        files.push_back({name, std::string(std::istreambuf_iterator<char>(in), {})});
-    }
-    const auto replayed = journal::replay_files(files);
-    if (!replayed) {
-        fmt::print(stderr, "{}\n", replayed.error().message);
-        return 1;
-    }
-    fmt::print("{} events, the same effects\n", replayed->events);
-    if (replayed->passed_over > 0)
-        fmt::print("{} lines passed over: the beginning of what they belong to is not here\n",
-                   replayed->passed_over);
-    return 0;
-}
-
 /// A number of milliseconds from the environment, within bounds.
 std::chrono::milliseconds from_environment(const char* name, std::chrono::milliseconds otherwise, long least,
                                            long most) {
@@ -564,7 +541,7 @@ int main_with_errors(int argc, char** argv) {
     add("stderr", "logs to standard error instead of the system's log");
     add("journal", options::value(&settings.journal), "where the journal of events and effects is written");
     add("replay", options::value<std::vector<std::string>>()->multitoken(),
-        "repeats a journal, its oldest file first, and compares what the core does with it");
+        "repeats files of a journal, the oldest first, and compares what the core does with it");
     options::variables_map given;
     options::store(options::parse_command_line(argc, argv, all), given);
     options::notify(given);
@@ -576,7 +553,7 @@ int main_with_errors(int argc, char** argv) {
         fmt::print("buoyd {}\n", BUOY_VERSION);
         return 0;
     }
-    if (given.contains("replay")) return replay(given["replay"].as<std::vector<std::string>>());
+    if (given.contains("replay")) return runtime::replay(given["replay"].as<std::vector<std::string>>());
     settings.to_stderr = given.contains("stderr");
     settings.lease = from_environment("BUOY_LEASE_MS", settings.lease, 25, 60000);
     settings.beat = from_environment("BUOY_BEAT_MS", settings.lease / 10, 1, 10000);

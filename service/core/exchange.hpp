@@ -6,6 +6,7 @@
 
 #include "service/core/event.hpp"
 #include "service/core/messages.hpp"
+#include "service/core/recorded.hpp"
 
 namespace buoy::core {
 
@@ -64,6 +65,8 @@ class Exchange {
     [[nodiscard]] std::vector<OtherLease> other_leases(Duration lease) const;
 
   private:
+    template <typename T>
+    friend struct journal::Fields;
     [[nodiscard]] bool complete() const;
     [[nodiscard]] const Hello* hello_of(NodeId node) const;
     [[nodiscard]] std::size_t expected() const;

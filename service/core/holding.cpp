@@ -130,4 +130,16 @@ Holding::Result Holding::answered(EffectId id, const std::vector<SlotId>& failed
     return Result::close_failed;
 }
 
+const char* Holding::unsound() const {
+    std::uint32_t all = 0;
+    for (const PoolSlots& p : pools_) {
+        if (p.states.size() > max_slots || p.passing != std::ranges::count_if(p.states, passes))
+            return "slots that pass are counted";
+        all += p.passing;
+    }
+    const bool counted = all == passing_ && closes_ == static_cast<std::uint32_t>(
+                                                           std::ranges::count(asked_, true, &Asked::close));
+    return counted ? nullptr : "slots that pass are counted";
+}
+
 }  // namespace buoy::core

@@ -6,6 +6,7 @@
 
 #include "buoy/ids.hpp"
 #include "service/core/effect.hpp"
+#include "service/core/recorded.hpp"
 
 namespace buoy::core {
 
@@ -49,7 +50,12 @@ class Holding {
     /// The states of a pool's slots; empty when none was ever opened.
     [[nodiscard]] const std::vector<State>* of_pool(PoolId pool) const;
 
+    /// As of the agreed state: nullptr when it is sound.
+    [[nodiscard]] const char* unsound() const;
+
   private:
+    template <typename T>
+    friend struct journal::Fields;
     struct PoolSlots {
         PoolId id;
         std::uint32_t passing = 0;

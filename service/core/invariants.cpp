@@ -9,19 +9,25 @@
 
 namespace buoy::core {
 
-void Invariants::hold_cheaply(const Ownership& node) {
+const char* Invariants::broken_cheaply(const Ownership& node) {
     using Phase = Ownership::Phase;
-    if (!node.started_) return;
+    if (!node.started_) return nullptr;
     const bool blocked = node.phase_ == Phase::applying || node.phase_ == Phase::installing;
-    check(!node.out_ || !node.holding_.any_passing(), "who is out holds nothing");
-    check(!node.out_ || node.deadline_ <= node.now_, "who is out has no lease");
-    check(node.has_state_ || node.out_, "who has no state is out");
-    check(node.queue_.empty() || blocked, "the order is worked off unless closes are on their way");
-    check(!blocked || node.holding_.closing(), "an entry waits only for closes");
-    check(node.deadline_ <= node.now_ + node.settings_.lease, "no lease ends later than a lease from now");
-    check(node.asked_.size() <= 64 && node.pending_.size() <= max_requests, "what waits is bounded");
-    check(node.phase_ != Phase::primary || node.has_state_,
-          "a primary configuration has given its members a state");
+    if (node.out_ && node.holding_.any_passing()) return "who is out holds nothing";
+    if (node.out_ && node.deadline_ > node.now_) return "who is out has no lease";
+    if (!node.has_state_ && !node.out_) return "who has no state is out";
+    if (!node.queue_.empty() && !blocked) return "the order is worked off unless closes are on their way";
+    if (blocked && !node.holding_.closing()) return "an entry waits only for closes";
+    if (node.deadline_ > node.now_ + node.settings_.lease) return "no lease ends later than a lease from now";
+    if (node.asked_.size() > 64 || node.pending_.size() > max_requests) return "what waits is bounded";
+    if (node.phase_ == Phase::primary && !node.has_state_)
+        return "a primary configuration has given its members a state";
+    return nullptr;
+}
+
+void Invariants::hold_cheaply(const Ownership& node) {
+    const char* name = broken_cheaply(node);
+    check(name == nullptr, name);
 }
 
 void Invariants::hold(const Ownership& node) {
@@ -73,6 +79,15 @@ const char* unsound(const AgreedState& state, const Pool& p, NodeMask voters) {
 }
 
 }  // namespace
+
+const char* Ownership::unsound() const {
+    if (const char* name = agreed_.unsound()) return name;
+    if (const char* name = holding_.unsound()) return name;
+    const bool blocked = phase_ == Phase::applying || phase_ == Phase::installing;
+    if (const char* name = blocked ? next_.unsound() : nullptr) return name;
+    if (has_state_ && hash_ != agreed_.hash()) return "the hash is that of the state";
+    return Invariants::broken_cheaply(*this);
+}
 
 const char* AgreedState::unsound() const {
     const NodeMask there = electorate();

@@ -9,6 +9,8 @@ namespace buoy::core {
 struct Invariants {
     /// Cheap enough for every step of a daemon: a few comparisons.
     static void hold_cheaply(const Ownership& node);
+    /// The name of the first of those that is broken, or nullptr.
+    static const char* broken_cheaply(const Ownership& node);
     /// All of them; walks every slot. For tests.
     static void hold(const Ownership& node);
     /// Of the agreed state alone.

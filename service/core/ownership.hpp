@@ -16,6 +16,7 @@
 #include "service/core/exchange.hpp"
 #include "service/core/holding.hpp"
 #include "service/core/peers.hpp"
+#include "service/core/recorded.hpp"
 
 namespace buoy::core {
 
@@ -59,8 +60,14 @@ class Ownership {
         return refused_[static_cast<std::size_t>(reason)];
     }
 
+    /// The first invariant that this node breaks, by name, or nullptr. What was read from a file is asked
+    /// this first.
+    [[nodiscard]] const char* unsound() const;
+
   private:
     friend struct Invariants;
+    template <typename T>
+    friend struct journal::Fields;
 
     using Ordered = std::variant<ConfigurationChanged, Entry, Hello, Snapshot>;
     struct LocalPool {

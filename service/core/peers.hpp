@@ -7,6 +7,7 @@
 #include "service/core/agreed_state.hpp"
 #include "service/core/fixed_list.hpp"
 #include "service/core/messages.hpp"
+#include "service/core/recorded.hpp"
 
 namespace buoy::core {
 
@@ -26,6 +27,8 @@ class Barrier {
     [[nodiscard]] TimePoint next_passing(TimePoint now, Duration margin) const;
 
   private:
+    template <typename T>
+    friend struct journal::Fields;
     struct Reached {
         std::int64_t entry = -1;
         TimePoint since;
@@ -110,6 +113,8 @@ class Peers {
     [[nodiscard]] TimePoint last_beat(NodeIndex who) const { return peers_[who].last_beat; }
 
   private:
+    template <typename T>
+    friend struct journal::Fields;
     struct Peer {
         bool heard_of = false;
         bool echoable = false;

@@ -4,9 +4,10 @@
 #include <tuple>
 
 #include "service/core/event.hpp"
+#include "service/core/ownership.hpp"
 
-// The names under which the journal writes every field of every event and effect: the one list that both the
-// writer and the parser read.
+// The names under which the journal writes every field of every event and effect, and of a node's whole
+// state: the one list that both the writer and the parser read.
 namespace buoy::journal {
 
 template <typename T, typename M>
@@ -19,10 +20,8 @@ constexpr Field<T, M> field(const char* name, M T::*member) {
     return {name, member};
 }
 
-/// Specialised for every struct that the journal knows: `name` and `all`, a tuple of fields.
-template <typename T>
-struct Fields;
-
+/// Fields (service/core/recorded.hpp) is specialised for every struct that the journal knows: `name` and
+/// `all`, a tuple of fields.
 template <typename T>
 concept Known = requires {
     Fields<T>::all;
@@ -151,6 +150,77 @@ BUOY_FIELDS(core::Status, "status", BUOY_F(core::Status, primary), BUOY_F(core::
             BUOY_F(core::Status, lost), BUOY_F(core::Status, condemned), BUOY_F(core::Status, pools),
             BUOY_F(core::Status, other_leases), BUOY_F(core::Status, longest_lease));
 BUOY_FIELDS(core::PublishStatus, "publish_status", BUOY_F(core::PublishStatus, status));
+
+// A node's whole state: every member of its parts. A test compares with what the headers declare.
+BUOY_FIELDS(core::Barrier::Reached, "reached", BUOY_F(core::Barrier::Reached, entry),
+            BUOY_F(core::Barrier::Reached, since));
+BUOY_FIELDS(core::Barrier, "barrier", BUOY_F(core::Barrier, all_), BUOY_F(core::Barrier, majority_),
+            BUOY_F(core::Barrier, matured_), BUOY_F(core::Barrier, rising_));
+BUOY_FIELDS(core::Peers::Peer, "peer", BUOY_F(core::Peers::Peer, heard_of),
+            BUOY_F(core::Peers::Peer, echoable), BUOY_F(core::Peers::Peer, has_vouched),
+            BUOY_F(core::Peers::Peer, hears_us), BUOY_F(core::Peers::Peer, incarnation),
+            BUOY_F(core::Peers::Peer, created), BUOY_F(core::Peers::Peer, tag),
+            BUOY_F(core::Peers::Peer, hash), BUOY_F(core::Peers::Peer, condemns),
+            BUOY_F(core::Peers::Peer, heard), BUOY_F(core::Peers::Peer, last_beat),
+            BUOY_F(core::Peers::Peer, echo), BUOY_F(core::Peers::Peer, vouched));
+BUOY_FIELDS(core::Peers, "peers", BUOY_F(core::Peers, peers_), BUOY_F(core::Peers, mine_),
+            BUOY_F(core::Peers, known_));
+BUOY_FIELDS(core::Decision, "decision", BUOY_F(core::Decision, ring), BUOY_F(core::Decision, members),
+            BUOY_F(core::Decision, keeper), BUOY_F(core::Decision, cold), BUOY_F(core::Decision, hold),
+            BUOY_F(core::Decision, snapshot), BUOY_F(core::Decision, hold_lease),
+            BUOY_F(core::Decision, newest), BUOY_F(core::Decision, hash), BUOY_F(core::Decision, silent));
+BUOY_FIELDS(core::Exchange, "exchange", BUOY_F(core::Exchange, self_), BUOY_F(core::Exchange, ring_),
+            BUOY_F(core::Exchange, change_), BUOY_F(core::Exchange, members_),
+            BUOY_F(core::Exchange, quorum_), BUOY_F(core::Exchange, hellos_),
+            BUOY_F(core::Exchange, decision_));
+BUOY_FIELDS(core::Holding::PoolSlots, "pool_slots", BUOY_F(core::Holding::PoolSlots, id),
+            BUOY_F(core::Holding::PoolSlots, passing), BUOY_F(core::Holding::PoolSlots, states));
+BUOY_FIELDS(core::Holding::Asked, "asked_of_gate", BUOY_F(core::Holding::Asked, id),
+            BUOY_F(core::Holding::Asked, close), BUOY_F(core::Holding::Asked, everything),
+            BUOY_F(core::Holding::Asked, slots));
+BUOY_FIELDS(core::Holding, "holding", BUOY_F(core::Holding, pools_), BUOY_F(core::Holding, asked_),
+            BUOY_F(core::Holding, failed_), BUOY_F(core::Holding, failed_everything_),
+            BUOY_F(core::Holding, passing_), BUOY_F(core::Holding, closes_), BUOY_F(core::Holding, last_id_));
+BUOY_FIELDS(core::Ownership::LocalPool, "local_pool", BUOY_F(core::Ownership::LocalPool, config),
+            BUOY_F(core::Ownership::LocalPool, stopping), BUOY_F(core::Ownership::LocalPool, failed_open));
+BUOY_FIELDS(core::Ownership::Pending, "pending", BUOY_F(core::Ownership::Pending, id),
+            BUOY_F(core::Ownership::Pending, request), BUOY_F(core::Ownership::Pending, since),
+            BUOY_F(core::Ownership::Pending, begun));
+BUOY_FIELDS(core::Ownership::Asked, "asked", BUOY_F(core::Ownership::Asked, kind),
+            BUOY_F(core::Ownership::Asked, node), BUOY_F(core::Ownership::Asked, pool),
+            BUOY_F(core::Ownership::Asked, detail), BUOY_F(core::Ownership::Asked, refused_until));
+BUOY_FIELDS(core::Ownership::Proven, "proven", BUOY_F(core::Ownership::Proven, who),
+            BUOY_F(core::Ownership::Proven, proof), BUOY_F(core::Ownership::Proven, user));
+BUOY_FIELDS(core::Ownership::LastSeen, "last_seen", BUOY_F(core::Ownership::LastSeen, node),
+            BUOY_F(core::Ownership::LastSeen, at));
+BUOY_FIELDS(core::Ownership::Order, "order", BUOY_F(core::Ownership::Order, sent),
+            BUOY_F(core::Ownership::Order, back), BUOY_F(core::Ownership::Order, asked),
+            BUOY_F(core::Ownership::Order, asked_at), BUOY_F(core::Ownership::Order, answered),
+            BUOY_F(core::Ownership::Order, vouched));
+BUOY_FIELDS(
+    core::Ownership, "ownership", BUOY_F(core::Ownership, settings_), BUOY_F(core::Ownership, margin_),
+    BUOY_F(core::Ownership, started_), BUOY_F(core::Ownership, now_), BUOY_F(core::Ownership, started_at_),
+    BUOY_F(core::Ownership, phase_), BUOY_F(core::Ownership, exchange_), BUOY_F(core::Ownership, has_state_),
+    BUOY_F(core::Ownership, agreed_), BUOY_F(core::Ownership, hash_), BUOY_F(core::Ownership, next_),
+    BUOY_F(core::Ownership, next_entry_), BUOY_F(core::Ownership, next_outcome_),
+    BUOY_F(core::Ownership, next_hold_), BUOY_F(core::Ownership, next_same_), BUOY_F(core::Ownership, queue_),
+    BUOY_F(core::Ownership, replay_), BUOY_F(core::Ownership, resyncing_),
+    BUOY_F(core::Ownership, hello_delivered_), BUOY_F(core::Ownership, snapshot_sent_),
+    BUOY_F(core::Ownership, peers_), BUOY_F(core::Ownership, barrier_), BUOY_F(core::Ownership, holding_),
+    BUOY_F(core::Ownership, deadline_), BUOY_F(core::Ownership, order_),
+    BUOY_F(core::Ownership, no_leases_since_), BUOY_F(core::Ownership, installed_at_),
+    BUOY_F(core::Ownership, deaf_since_), BUOY_F(core::Ownership, apart_since_),
+    BUOY_F(core::Ownership, hold_until_), BUOY_F(core::Ownership, longest_lease_),
+    BUOY_F(core::Ownership, out_), BUOY_F(core::Ownership, muted_), BUOY_F(core::Ownership, outing_),
+    BUOY_F(core::Ownership, joined_at_), BUOY_F(core::Ownership, joined_),
+    BUOY_F(core::Ownership, opened_past_), BUOY_F(core::Ownership, opened_past_since_),
+    BUOY_F(core::Ownership, pools_), BUOY_F(core::Ownership, no_carrier_), BUOY_F(core::Ownership, pending_),
+    BUOY_F(core::Ownership, asked_), BUOY_F(core::Ownership, proven_), BUOY_F(core::Ownership, seen_),
+    BUOY_F(core::Ownership, shutting_down_), BUOY_F(core::Ownership, left_last_),
+    BUOY_F(core::Ownership, next_beat_), BUOY_F(core::Ownership, retry_close_at_),
+    BUOY_F(core::Ownership, beat_now_), BUOY_F(core::Ownership, dirty_), BUOY_F(core::Ownership, resynced_),
+    BUOY_F(core::Ownership, status_due_), BUOY_F(core::Ownership, published_),
+    BUOY_F(core::Ownership, refused_));
 
 #undef BUOY_F
 #undef BUOY_FIELDS

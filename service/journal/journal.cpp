@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "service/journal/journal.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <type_traits>
 
-#include "service/core/ownership.hpp"
 #include "service/journal/fields.hpp"
 
 namespace buoy::journal {
@@ -29,6 +29,10 @@ template <typename T>
 inline constexpr bool is_variant = false;
 template <typename... Ts>
 inline constexpr bool is_variant<std::variant<Ts...>> = true;
+template <typename T>
+inline constexpr bool is_optional = false;
+template <typename T>
+inline constexpr bool is_optional<std::optional<T>> = true;
 
 // The greatest value that a list's length may have: lists of a state are the longest.
 constexpr std::size_t max_items = core::max_slots * core::max_nodes;
@@ -56,6 +60,11 @@ class Writer {
                     value(x);
                 },
                 v);
+        } else if constexpr (is_optional<T>) {
+            out_ += v ? "[" : "none";
+            if (!v) return;
+            value(*v);
+            out_ += ']';
         } else if constexpr (Known<T>) {
             out_ += '{';
             bool first = true;
@@ -146,6 +155,10 @@ class Reader {
             return number(v);
         } else if constexpr (is_variant<T>) {
             return alternative(v, std::make_index_sequence<std::variant_size_v<T>>());
+        } else if constexpr (is_optional<T>) {
+            v.reset();
+            if (in_.substr(at_, 1) != "[") return eat("none");
+            return eat("[") && value(v.emplace()) && eat("]");
         } else if constexpr (Known<T>) {
             if (!eat("{")) return false;
             bool first = true;
@@ -262,6 +275,8 @@ class Reader {
     static bool in_range(core::Departed v) { return v <= core::Departed::process_gone; }
     static bool in_range(core::FencingAction v) { return v <= core::FencingAction::other; }
     static bool in_range(core::Refusal v) { return v < core::Refusal::count_; }
+    static bool in_range(core::Ownership::Phase v) { return v <= core::Ownership::Phase::resyncing; }
+    static bool in_range(core::Holding::State v) { return v <= core::Holding::State::closing; }
 
     std::string_view in_;
     std::size_t at_ = 0;
@@ -287,6 +302,22 @@ std::string write(const core::Effect& effect) {
     return w.take();
 }
 
+std::string write(const core::Ownership& node) {
+    Writer w;
+    w.raw(state_here);
+    w.value(node);
+    return w.take();
+}
+
+Result<core::Ownership> parse_state(std::string_view text) {
+    Reader r(text);
+    core::Ownership node;
+    if (!r.eat(state_here) || !r.value(node) || !r.at_end()) return tl::unexpected<Error>(r.error());
+    if (const char* name = node.unsound())
+        return fail("journal: a state in which it is not so that " + std::string(name));
+    return node;
+}
+
 Result<Line> parse(std::string_view text) {
     if (text.size() > max_line)
         return fail("journal: line of " + std::to_string(text.size()) + " bytes is too long");
@@ -302,13 +333,34 @@ Result<Line> parse(std::string_view text) {
 
 namespace {
 
+// Where two texts part, with a little of each.
+std::string difference(std::string_view reached, std::string_view written) {
+    constexpr std::size_t before = 60;
+    constexpr std::size_t shown = 100;
+    const auto [a, b] = std::ranges::mismatch(reached, written);
+    const auto at = static_cast<std::size_t>(a - reached.begin());
+    const std::size_t from = at < before ? 0 : at - before;
+    return "..." + std::string(reached.substr(from, shown)) + "... is reached, and ..." +
+           std::string(written.substr(from, shown)) + "... is written";
+}
+
 // One run of a daemon after the other, line by line.
 class Replay {
   public:
     [[nodiscard]] std::size_t events() const { return events_; }
+    [[nodiscard]] std::size_t states() const { return states_; }
 
+    // Goes on from a state that was written, whatever was before.
+    Result<void> begin_with(std::string_view state) {
+        auto node = parse_state(state);
+        if (!node) return tl::unexpected<Error>(node.error());
+        begin_anew();
+        node_ = std::move(*node);
+        return {};
+    }
     Result<void> take(std::string_view text) {
         if (text.empty() || text.front() == '#') return {};
+        if (text.starts_with(state_here)) return compare(text);
         const auto line = parse(text);
         if (!line) return fail(line.error().message);
         if (!line->is_event) {
@@ -335,10 +387,20 @@ class Replay {
     }
 
   private:
+    Result<void> compare(std::string_view state) {
+        if (auto done = end(); !done) return done;
+        if (const std::string reached = write(node_); reached != state)
+            return fail("the events before it lead to another state (or is a file left out here?): " +
+                        difference(reached, state));
+        ++states_;
+        return {};
+    }
+
     core::Ownership node_;
     core::Effects effects_;
     std::size_t due_ = 0;  // effects of the last event that have been seen
     std::size_t events_ = 0;
+    std::size_t states_ = 0;  // reached as they are written
 };
 
 std::string_view next_line(std::string_view& text) {
@@ -360,12 +422,16 @@ bool begins_a_run(std::string_view line) {
 Result<std::size_t> replay(std::string_view journal) {
     Replay run;
     std::size_t number = 0;
+    bool first = true;
     const auto differs = [&](const Error& why) {
         return fail("journal: line " + std::to_string(number) + ": " + why.message);
     };
     while (!journal.empty()) {
         ++number;
-        if (auto done = run.take(next_line(journal)); !done) return differs(done.error());
+        const std::string_view line = next_line(journal);
+        const bool resumes = first && line.starts_with(state_here);
+        first = first && (line.empty() || line.front() == '#');
+        if (auto done = resumes ? run.begin_with(line) : run.take(line); !done) return differs(done.error());
     }
     ++number;
     if (auto done = run.end(); !done) return differs(done.error());
@@ -388,19 +454,27 @@ Result<Replayed> replay_files(const std::vector<ReplayedFile>& files) {
                 begun = ever = true;
             }
             if (line.starts_with(lines_missing)) begun = false;
+            const bool resumes = !begun && line.starts_with(state_here);
+            begun = begun || resumes;
+            ever = ever || resumes;
             replayed.passed_over += !begun && !line.empty();
             if (!begun) continue;
-            if (auto done = run.take(line); !done)
+            // Of what a full disk took last there may be half a line.
+            if (rest.starts_with(lines_missing) && !resumes && !line.empty() && !parse(line)) {
+                begun = false;
+                ++replayed.passed_over;
+                continue;
+            }
+            if (auto done = resumes ? run.begin_with(line) : run.take(line); !done)
                 return fail(file.name + ":" + std::to_string(number) + ": " + done.error().message);
         }
     }
     replayed.events = run.events();
+    replayed.states = run.states();
     if (ever) return replayed;
-    return fail(
-        (files.empty() ? "the journal" : files.front().name) +
-        " begins in the middle of a daemon's run, which can be repeated from its beginning only: give the "
-        "older files before it, as in `buoyd --replay journal.2 journal.1 journal`. Where the beginning "
-        "has been rotated away already, it can be read, but not repeated");
+    return fail((files.empty() ? "the journal" : files.front().name) +
+                " has neither a daemon's beginning nor a state in it, which every file of a journal begins "
+                "with: it can be read, but not repeated");
 }
 
 }  // namespace buoy::journal

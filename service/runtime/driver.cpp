@@ -3,6 +3,7 @@
 
 #include "service/journal/journal.hpp"
 #include "service/runtime/executor.hpp"
+#include "service/runtime/journal_file.hpp"
 
 namespace buoy::runtime {
 
@@ -17,8 +18,9 @@ void Driver::take(core::Event event) {
         const core::Effects effects = ownership_.step(now, next);
         for (std::size_t i = 0; i < effects.size(); ++i) executor_.carry_out(effects[i], ownership_.agreed());
         // Written when the work is done: a handover does not wait for its own record.
-        write_(journal::write(now, next));
-        for (std::size_t i = 0; i < effects.size(); ++i) write_(journal::write(effects[i]));
+        journal_.append(journal::write(now, next));
+        for (std::size_t i = 0; i < effects.size(); ++i) journal_.append(journal::write(effects[i]));
+        if (journal_.wants_state()) journal_.append_state(ownership_);
     }
     acting_ = false;
 }

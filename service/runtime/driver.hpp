@@ -9,14 +9,14 @@
 namespace buoy::runtime {
 
 class Executor;
+class JournalFile;
 
 /// Feeds the core: the one place that stamps events with the time, writes them and their effects to the
 /// journal, and hands the effects on. All adapters bring their events here, on one thread.
 class Driver {
   public:
-    /// `write` gets every line of the journal, in order.
-    Driver(Executor& executor, std::function<TimePoint()> clock, std::function<void(std::string)> write)
-        : executor_(executor), clock_(std::move(clock)), write_(std::move(write)) {}
+    Driver(Executor& executor, std::function<TimePoint()> clock, JournalFile& journal)
+        : executor_(executor), clock_(std::move(clock)), journal_(journal) {}
 
     /// One event. Those that come while another is being acted upon wait for it.
     void take(core::Event event);
@@ -27,7 +27,7 @@ class Driver {
     core::Ownership ownership_;
     Executor& executor_;
     std::function<TimePoint()> clock_;
-    std::function<void(std::string)> write_;
+    JournalFile& journal_;
     std::deque<core::Event> waiting_;
     bool acting_ = false;
 };

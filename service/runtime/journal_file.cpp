@@ -54,19 +54,34 @@ JournalFile::~JournalFile() {
 
 void JournalFile::append(std::string line) {
     const std::lock_guard lock(mutex_);
-    if (waiting_.size() + line.size() > limits_.bytes_waiting) {
+    // After one that was dropped the next ones would be out of place.
+    if (dropped_ > 0 || waiting_.size() + line.size() > limits_.bytes_waiting) {
         ++dropped_;
         return;
     }
     const bool first = waiting_.empty();
     waiting_ += line;
     waiting_ += '\n';
+    in_file_ += line.size() + 1;
     if (first) filled_.notify_one();
+}
+
+bool JournalFile::wants_state() {
+    const std::lock_guard lock(mutex_);
+    return (is_broken_ || in_file_ > limits_.bytes_per_file) && dropped_ == 0;
+}
+
+void JournalFile::append_state(const core::Ownership& state) {
+    auto copy = std::make_unique<const core::Ownership>(state);
+    const std::lock_guard lock(mutex_);
+    const bool begins_file = in_file_ > limits_.bytes_per_file;
+    heads_.push_back({std::move(copy), waiting_.size(), begins_file});
+    if (begins_file) in_file_ = 0;
+    is_broken_ = false;
 }
 
 bool JournalFile::begin() {
     file_ = std::fopen(path_.c_str(), "we");
-    written_ = 0;
     return file_ != nullptr;
 }
 
@@ -81,23 +96,55 @@ void JournalFile::run() {
     while (true) {
         filled_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
         if (!ending_) filled_.wait_for(lock, gather, [this] { return ending_; });
-        if (waiting_.empty()) return;
-        std::string lines = std::exchange(waiting_, {});
-        if (const std::size_t dropped = std::exchange(dropped_, 0); dropped > 0)
-            lines += fmt::format("{} {} lines, as the disk was too slow\n", journal::lines_missing, dropped);
+        if (waiting_.empty() && heads_.empty()) return;
+        const std::string lines = std::exchange(waiting_, {});
+        std::vector<Head> heads = std::exchange(heads_, {});
+        const std::size_t dropped = std::exchange(dropped_, 0);
         lock.unlock();
-        if (file_ != nullptr && written_ > limits_.bytes_per_file) {
+        write_out(lines, std::move(heads));
+        missing_ += dropped;
+        const bool is_broken = missing_ > 0;
+        if (is_broken) put_missing();
+        lock.lock();
+        is_broken_ = is_broken_ || is_broken;
+    }
+}
+
+void JournalFile::write_out(const std::string& lines, std::vector<Head> heads) {
+    const std::string_view all = lines;
+    std::size_t from = 0;
+    for (Head& head : heads) {
+        put(all.substr(from, head.behind - from));
+        from = head.behind;
+        if (head.begins_file && file_ != nullptr) {
             std::fclose(file_);
             file_ = nullptr;
             rotate();
         }
-        // A disk that was full may have room again.
-        if (file_ != nullptr || begin()) {
-            written_ += std::fwrite(lines.data(), 1, lines.size(), file_);
-            std::fflush(file_);
-        }
-        lock.lock();
+        put(journal::write(*head.state) + '\n');
+        head.state.reset();
     }
+    put(all.substr(from));
+}
+
+void JournalFile::put(std::string_view text) {
+    // A disk that was full may have room again, for what comes after a word of what is missing.
+    const bool there = (file_ != nullptr || begin()) && (missing_ == 0 || put_missing());
+    if (there && std::fwrite(text.data(), 1, text.size(), file_) == text.size() && std::fflush(file_) == 0)
+        return;
+    torn_ = true;
+    missing_ += static_cast<std::size_t>(std::ranges::count(text, '\n'));
+}
+
+bool JournalFile::put_missing() {
+    if (file_ == nullptr) return false;
+    const std::string line = fmt::format("{}{} {} lines, which the disk did not take\n", torn_ ? "\n" : "",
+                                         journal::lines_missing, missing_);
+    if (std::fwrite(line.data(), 1, line.size(), file_) != line.size() || std::fflush(file_) != 0)
+        return false;
+    missing_ = 0;
+    torn_ = false;
+    return true;
 }
 
 Result<std::string> last_lines(const std::filesystem::path& path, std::size_t lines) {
@@ -112,7 +159,16 @@ Result<std::string> last_lines(const std::filesystem::path& path, std::size_t li
     std::size_t at = text.size();
     for (std::size_t seen = 0; at > 0; --at)
         if (text[at - 1] == '\n' && seen++ == lines) break;
-    return text.substr(at);
+    text.erase(0, at);
+    // A core's whole state is nothing that was seen or done, and a very long line.
+    for (std::size_t here = 0; here < text.size();) {
+        const std::size_t next = std::min(text.find('\n', here), text.size() - 1) + 1;
+        if (text.compare(here, journal::state_here.size(), journal::state_here) == 0)
+            text.erase(here, next - here);
+        else
+            here = next;
+    }
+    return text;
 }
 
 }  // namespace buoy::runtime

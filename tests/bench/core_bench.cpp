@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <memory>
 #include <new>
 
 #include "service/core/ownership.hpp"
@@ -112,6 +113,19 @@ void bring_in(Ownership& core, TimePoint& now, std::uint32_t nodes, std::uint32_
                     core.step(now, EntryDelivered{*entry});
     }
 }
+
+// What a rotation of the journal costs the driver.
+void state_copied(benchmark::State& state) {
+    const auto nodes = static_cast<std::uint32_t>(state.range(0));
+    const auto slots = static_cast<std::uint32_t>(state.range(1));
+    Ownership core;
+    TimePoint now{std::chrono::seconds(100)};
+    bring_in(core, now, nodes, slots);
+    if (!core.has_state()) return state.SkipWithError("the node has no state");
+    for (auto _ : state) benchmark::DoNotOptimize(std::make_unique<const Ownership>(core));
+}
+
+BENCHMARK(state_copied)->Args({3, 4096})->Args({16, 4096})->Unit(benchmark::kMicrosecond);
 
 void beat_step(benchmark::State& state) {
     const auto nodes = static_cast<std::uint32_t>(state.range(0));

@@ -77,6 +77,8 @@ std::map<Phase, Sample> samples() {
         std::istringstream in(read(path));
         for (std::string text; std::getline(in, text);) {
             if (text.empty() || text[0] == '#') continue;
+            if (text.starts_with(journal::state_here)) s.node = *journal::parse_state(text);
+            if (text.starts_with(journal::state_here)) continue;
             const auto line = journal::parse(text);
             EXPECT_TRUE(line) << path;
             if (!line || !line->is_event) continue;
@@ -196,6 +198,7 @@ std::set<std::pair<Cell, std::string>> visits() {
         Ownership node;
         std::istringstream in(read(path));
         for (std::string text; std::getline(in, text);) {
+            if (text.starts_with(journal::state_here)) node = *journal::parse_state(text);
             const auto line = text.empty() || text[0] != '>' ? journal::parse("") : journal::parse(text);
             if (!line) continue;
             const Cell cell{event_names[line->event.index()],
@@ -277,11 +280,88 @@ TEST(journal, rotated_files_are_repeated_one_after_the_other) {
         << changed.error().message;
 }
 
+// Two files of a rotated journal: the second begins with the state that the first has led to.
+std::pair<std::string, std::string> rotated() {
+    const auto [first, second] = cut_in_two();
+    // Effects belong to the event before them: the second file begins with an event.
+    const std::size_t event = second.find("\n> ") + 1;
+    const std::string head = first + second.substr(0, event);
+    Ownership node;
+    std::istringstream in(head);
+    for (std::string text; std::getline(in, text);)
+        if (const auto line = journal::parse(text); line && line->is_event) node.step(line->at, line->event);
+    return {head, journal::write(node) + "\n" + second.substr(event)};
+}
+
+TEST(journal, every_file_of_a_rotated_one_is_repeated_by_itself) {
+    const auto [first, second] = rotated();
+    const auto both = journal::replay_files({{"journal.1", first}, {"journal", second}});
+    ASSERT_TRUE(both) << both.error().message;
+    EXPECT_EQ(both->states, 1U) << "the state in between was not compared";
+    const auto alone = journal::replay_files({{"journal", second}});
+    ASSERT_TRUE(alone) << alone.error().message;
+    EXPECT_EQ(alone->passed_over, 0U);
+    EXPECT_GT(alone->events, 50U);
+    EXPECT_EQ(alone->events + journal::replay_files({{"journal.1", first}})->events, both->events);
+    EXPECT_EQ(journal::replay(second).value(), alone->events);
+    // A transcript is a file of a journal as it is.
+    EXPECT_EQ(journal::replay("# why it is here\n" + second).value(), alone->events);
+}
+
+TEST(journal, file_left_out_is_noticed_where_the_state_differs) {
+    const auto [first, second] = rotated();
+    const std::string shorter = first.substr(0, first.rfind("\n> ", first.size() / 2) + 1);
+    const auto replayed = journal::replay_files({{"journal.2", shorter}, {"journal", second}});
+    ASSERT_FALSE(replayed);
+    EXPECT_NE(replayed.error().message.find("journal:1: the events before it lead to another state"),
+              std::string::npos)
+        << replayed.error().message;
+}
+
+TEST(journal, state_is_what_a_gap_is_followed_by) {
+    const auto [first, second] = rotated();
+    const std::string gap = std::string(journal::lines_missing) + " 7 lines\n";
+    const std::string whole = first + "> 17 tim\n" + gap + "> 5 timer{}\n" + second;
+    const auto replayed = journal::replay_files({{"journal", whole}});
+    ASSERT_TRUE(replayed) << replayed.error().message;
+    const auto without = journal::replay_files({{"1", first}, {"2", second}});
+    EXPECT_EQ(replayed->events, without->events);
+    EXPECT_EQ(replayed->passed_over, without->passed_over + 3);
+    EXPECT_EQ(replayed->states, 0U);
+}
+
+TEST(journal, states_that_make_no_sense_are_refused) {
+    const auto [first, second] = rotated();
+    const std::string state = second.substr(0, second.find('\n'));
+    ASSERT_TRUE(journal::parse_state(state));
+    const auto changed = [&](const std::string& from, const std::string& to) {
+        std::string text = state;
+        const std::size_t at = text.find(from);
+        EXPECT_NE(at, std::string::npos) << from;
+        return at == std::string::npos ? text : text.replace(at, from.size(), to);
+    };
+    for (const auto& [from, to] :
+         std::vector<std::pair<std::string, std::string>>{{"= {", "{"},
+                                                          {" margin_=", " "},
+                                                          {" out_=0", " out_=2"},
+                                                          {" out_=0", " out_=1"},  // and holds slots
+                                                          {" phase_=3", " phase_=99"},
+                                                          {" hash_=", " hash_=1"},
+                                                          {" passing_=", " passing_=1"},
+                                                          {" width=3", " width=2"},
+                                                          {" has_state_=1", " has_state_=0"}})
+        EXPECT_FALSE(journal::parse_state(changed(from, to))) << from;
+    EXPECT_FALSE(journal::parse_state(state + " "));
+    EXPECT_FALSE(journal::parse_state(state.substr(0, state.size() - 1)));
+    EXPECT_FALSE(journal::replay(changed("hash_=", "hash_=1") + "\n"));
+}
+
 TEST(journal, file_without_its_run_s_beginning_names_what_is_missing) {
     const auto [first, second] = cut_in_two();
     const auto replayed = journal::replay_files({{"journal", second}});
     ASSERT_FALSE(replayed);
-    EXPECT_NE(replayed.error().message.find("journal begins in the middle"), std::string::npos)
+    EXPECT_NE(replayed.error().message.find("journal has neither a daemon's beginning nor a state"),
+              std::string::npos)
         << replayed.error().message;
 }
 

@@ -127,9 +127,17 @@ std::string text_of(const std::string& path) {
 // change of the core has made stale.
 int refresh(const std::string& path) {
     core::Ownership node;
+    bool stepped = false;
     std::istringstream in(text_of(path));
     for (std::string text; std::getline(in, text);) {
         if (text.empty() || text[0] == '<') continue;
+        if (text.starts_with(journal::state_here)) {
+            // The one that it begins with, or what the events have led to.
+            auto state = journal::parse_state(text);
+            if (!stepped && state) node = std::move(*state);
+            std::printf("%s\n", journal::write(node).c_str());
+            continue;
+        }
         std::printf("%s\n", text.c_str());
         if (text[0] == '#') continue;
         const auto line = journal::parse(text);
@@ -138,6 +146,7 @@ int refresh(const std::string& path) {
             return 1;
         }
         const core::Effects effects = node.step(line->at, line->event);
+        stepped = true;
         for (std::size_t i = 0; i < effects.size(); ++i)
             std::printf("%s\n", journal::write(effects[i]).c_str());
     }

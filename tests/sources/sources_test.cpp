@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <regex>
 #include <set>
 
 #include "tests/sources/rules.hpp"
@@ -65,6 +66,38 @@ TEST(Tree, every_file_names_its_licence) {
 
 std::vector<std::string> faults(std::string_view text) {
     return impurities(wire, "lib/wire/any.cpp", text);
+}
+
+TEST(Journal, names_every_member_of_a_core_s_state) {
+    const std::string named = read(top / "service/journal/fields.hpp");
+    // The effects of the step that runs, what only the simulation's cores have, and a parameter.
+    const std::set<std::string> not_state{"effects_", "stranger_vouched_", "count_", "Self"};
+    const std::regex member(R"(\b[a-z][a-z_]*_\b)");
+    const std::regex nested(R"(\n    struct (\w+) \{\n([^]*?)\n    \};)");
+    const std::regex field(R"(\n {8}[\w:<>, ]+ (\w+)(?: = [^;(]*|\{[^;]*\})?;)");
+    std::size_t checked = 0;
+    for (const char* part : {"Ownership", "Exchange", "Peers", "Holding"}) {
+        std::string file = part;
+        file[0] = static_cast<char>(std::tolower(file[0]));
+        const std::string code = code_only(read(top / ("service/core/" + file + ".hpp")));
+        for (std::sregex_iterator at(code.begin(), code.end(), member), end; at != end; ++at) {
+            if (not_state.contains(at->str())) continue;
+            EXPECT_TRUE(std::regex_search(named, std::regex("BUOY_F\\(core::\\w+, " + at->str() + "\\)")))
+                << part << "::" << at->str() << " is in no journal's state: add it to fields.hpp";
+            ++checked;
+        }
+        for (std::sregex_iterator in(code.begin(), code.end(), nested), end; in != end; ++in) {
+            if (not_state.contains((*in)[1])) continue;
+            const std::string body = "\n" + (*in)[2].str();
+            for (std::sregex_iterator at(body.begin(), body.end(), field), last; at != last; ++at) {
+                EXPECT_TRUE(std::regex_search(named, std::regex("BUOY_F\\(core::\\w+::" + (*in)[1].str() +
+                                                                ",\\s+" + (*at)[1].str() + "\\)")))
+                    << part << "::" << (*in)[1] << "::" << (*at)[1] << " is in no journal's state";
+                ++checked;
+            }
+        }
+    }
+    EXPECT_GT(checked, 150U) << "the scan does not see the members";
 }
 
 TEST(Purity, include_of_a_system_header_is_a_breach) {
