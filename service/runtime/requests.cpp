@@ -99,7 +99,7 @@ Result<std::uint32_t> Requests::slot_in(const json& request, const core::PoolCon
 Result<core::Request> Requests::translate(const std::string& name, const json& request) const {
     NodeId node;
     if (name == "move" || name == "pin" || name == "drain" || name == "undrain" || name == "confirm-down" ||
-        name == "forget" || name == "closed" || name == "weight") {
+        name == "forget" || name == "weight") {
         auto found = node_in(request);
         if (!found) return tl::unexpected<Error>(found.error());
         node = *found;
@@ -107,7 +107,6 @@ Result<core::Request> Requests::translate(const std::string& name, const json& r
     if (name == "drain" || name == "undrain") return core::Drain{node, name == "drain"};
     if (name == "confirm-down" || name == "forget")
         return core::ConfirmDown{node, core::Proof::operator_word, text_in(request, "user")};
-    if (name == "closed") return core::ConfirmDown{node, core::Proof::clean, {}};
     if (name != "move" && name != "pin" && name != "unpin" && name != "weight" && name != "rebalance" &&
         name != "cleanup" && name != "remove-pool")
         return fail(fmt::format("there is no request '{}': this buoyd may be older than what asks it", name));

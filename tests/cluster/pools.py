@@ -142,6 +142,48 @@ class Planned(PoolTest):
             self.assertEqual([], self.pool.held_by_kernel(node))
 
 
+class OnANode(PoolTest):
+    """What happens on one node, by hand or by the agent, and is put right there."""
+
+    def log(self, node: str) -> str:
+        return self.cluster.run(node, ["cat", "/var/log/buoy/buoyd.log"]).stdout
+
+    def test_an_address_put_on_another_node_by_hand_answers_nobody_and_is_removed(self) -> None:
+        for address in (self.before.of("n1")[0], self.before.of("n1")[-1]):
+            length = ipaddress.ip_address(address).max_prefixlen
+            self.cluster.run("n2", ["ip", "address", "add", f"{address}/{length}", "dev", "eth0"])
+            wait_until("it to be removed", lambda: self.pool.held_by_kernel("n2") == self.before.of("n2"))
+            self.assertIn(f"{address} was added behind our back and has been removed", self.log("n2"))
+
+    def test_an_address_removed_by_hand_is_put_back(self) -> None:
+        for address in (self.before.of("n1")[0], self.before.of("n1")[-1]):
+            length = 64 if ":" in address else 24
+            self.cluster.run("n1", ["ip", "address", "delete", f"{address}/{length}", "dev", "eth0"])
+            wait_until("it to be back", lambda: self.pool.held_by_kernel("n1") == self.before.of("n1"))
+            self.assertIn(f"{address} was removed behind our back", self.log("n1"))
+
+    def test_stopped_while_the_daemon_is_dead_nothing_is_left(self) -> None:
+        values = ["OCF_ROOT=/usr/lib/ocf", "OCF_RESOURCE_INSTANCE=web", f"OCF_RESKEY_addresses={self.pool.text}"]
+        # The agent cannot start another daemon, which would remove them as well.
+        stop = f"mount --bind /dev/null /usr/sbin/buoyd; {AGENT_FILE} stop"
+        script = f"set -e; kill -9 $(pidof -s buoyd); unshare -m sh -c '{stop}' >&2; ip -o address show dev eth0"
+        with self.sweep() as sweep:
+            shown = self.cluster.run("n2", ["env", *values, "sh", "-c", script]).stdout
+            self.assertIn(" 10.77.0.2/24 ", shown)
+            for address in self.pool.addresses:
+                self.assertNotIn(f" {address}/", shown)
+            self.settled()
+            self.wait_covered(sweep)
+
+    def test_the_daemon_runs_at_corosyncs_priority_and_its_children_do_not(self) -> None:
+        shown = [self.cluster.run("n1", ["sh", "-c", f"chrt -p $(pidof -s {name})"]).stdout.split("\n")[:2]
+                 for name in ("corosync", "buoyd")]  # fmt: skip
+        values = [[line.rpartition(": ")[2].replace("|SCHED_RESET_ON_FORK", "") for line in lines] for lines in shown]
+        self.assertEqual(["SCHED_RR", "99"], values[0])
+        self.assertEqual(values[0], values[1])
+        self.assertIn("SCHED_RESET_ON_FORK", shown[1][0])
+
+
 class Refused(PoolTest):
     """Members that do not fit together. The agent is called as Pacemaker would, on one node each."""
 
