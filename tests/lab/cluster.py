@@ -218,14 +218,17 @@ class Cluster:
 
     def vantage(self) -> str:
         """A node from which the cluster can be seen: on, and in the partition with quorum."""
-        names = [node.name for node in self.nodes() if node.booted()]
-        for name in names:
-            view = self.view_from(name)
-            if view is not None and view.quorum:
-                return name
-        raise LabError(f"no node of lab '{self.state.name}' sees a cluster with quorum")
+        return self._look()[0]
 
     # The cluster's own view
+
+    def _look(self) -> tuple[str, pacemaker.View]:
+        """The first node that sees a cluster with quorum, and what it sees."""
+        for name in self.node_names():
+            view = self.view_from(name)
+            if view is not None and view.quorum:
+                return name, view
+        raise LabError(f"no node of lab '{self.state.name}' sees a cluster with quorum")
 
     def view_from(self, name: str) -> pacemaker.View | None:
         """Pacemaker's view as one node has it; none while Pacemaker does not answer there."""
@@ -241,10 +244,7 @@ class Cluster:
 
     def view(self) -> pacemaker.View:
         """The view of the partition with quorum."""
-        view = self.view_from(self.vantage())
-        if view is None:
-            raise LabError("Pacemaker stopped answering")
-        return view
+        return self._look()[1]
 
     def wait_view(
         self, what: str, wanted: pacemaker.Condition, timeout_s: float = 60

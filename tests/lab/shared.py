@@ -91,7 +91,7 @@ def put_right(lab: Cluster, keep: frozenset[str] = frozenset()) -> None:
     view = lab.wait_online()
     if view.standby:
         lab.pcs("node", "unstandby", "--all")
-    if _forget_resources(lab, keep | {"fencing"}) or view.standby:
+    if _forget_resources(lab, view, keep | {"fencing"}) or view.standby:
         lab.settle()
 
 
@@ -120,13 +120,14 @@ def _wait_fenced(lab: Cluster, off: list[str]) -> None:
     lab.wait_view(f"{', '.join(off)} to be fenced", fenced)
 
 
-def _forget_resources(lab: Cluster, keep: frozenset[str]) -> bool:
+def _forget_resources(lab: Cluster, view: View, keep: frozenset[str]) -> bool:
     """Delete resources but some, and what is known of failures; whether there was anything to do."""
 
     def clean(view: View) -> bool:
         return view.resources <= keep and not view.standby and not view.failed
 
-    view = lab.view()
+    if clean(view):
+        return False
     names = view.resources - keep
     for name in names:
         lab.pcs("resource", "delete", "--force", name)
