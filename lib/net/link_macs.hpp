@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <linux/netlink.h>
+
+#include <optional>
 #include <vector>
 
 #include "buoy/mac.hpp"
@@ -8,6 +11,14 @@
 #include "net/netlink.hpp"
 
 namespace buoy::net {
+
+/// A MAC that a link receives besides its own, or does not any more (rtnetlink(7), AF_BRIDGE).
+struct LinkMac {
+    int link = 0;
+    Mac mac;
+};
+/// Reads an RTM_NEWNEIGH or RTM_DELNEIGH message; nothing for other types and families.
+std::optional<LinkMac> decode_link_mac(const nlmsghdr& message);
 
 /// The MACs that a link was told to receive besides its own, unicast and of groups (`bridge fdb show dev NAME
 /// self`). A bridge and a few others have another table there, which does not say.

@@ -14,17 +14,13 @@
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
-#include "buoy/virtual_mac.hpp"
 #include "net/address.hpp"
 #include "net/batch.hpp"
 #include "net/errors.hpp"
 #include "net/fd.hpp"
 #include "net/link.hpp"
-#include "net/netns.hpp"
 #include "net/sysctl.hpp"
-#include "vmac/virtual_mac.hpp"
 
 namespace buoy::pool {
 
@@ -123,24 +119,6 @@ void spare_the_others(const std::vector<net::Address>& going, const std::map<int
     }
 }
 
-/// The devices of virtual MACs, with the addresses on them and the settings of their NICs.
-Result<void> remove_devices(net::Netlink& netlink, const PoolParameters& parameters) {
-    if (!parameters.virtual_macs) return {};
-    const auto links = net::links(netlink);
-    if (!links) return tl::unexpected<Error>(links.error());
-    std::set<Mac> macs;
-    for (const IpAddress& ip : parameters.addresses) macs.insert(virtual_mac_of(ip));
-    std::map<int, std::vector<net::Link>> by_nic;
-    for (const auto& link : *links)
-        if (vmac::is_device(link) && macs.contains(link.mac)) by_nic[*link.parent].push_back(link);
-    const auto lock = net::NetnsLock::take();
-    if (!lock) return tl::unexpected<Error>(lock.error());
-    for (const auto& [nic, devices] : by_nic)
-        if (auto removed = vmac::remove_many(netlink, devices); !removed)
-            return tl::unexpected<Error>(removed.error());
-    return vmac::unroute(netlink, parameters.addresses);
-}
-
 bool is_gone(int code) {
     return code == EADDRNOTAVAIL || code == ENODEV;
 }
@@ -200,8 +178,6 @@ Result<std::vector<Carried>> close_all(net::Netlink& netlink, const PoolParamete
     if (!there) return tl::unexpected<Error>(there.error());
     const auto names = link_names(netlink);
     if (!names) return tl::unexpected<Error>(names.error());
-    // Even where none of them has its address any more.
-    if (auto gone = remove_devices(netlink, parameters); !gone) return tl::unexpected<Error>(gone.error());
     if (there->empty()) return std::vector<Carried>();
     spare_the_others(*there, *names);
     // Primary addresses last: for each of them the kernel looks at all others of its network.

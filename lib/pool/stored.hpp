@@ -38,8 +38,8 @@ struct Carried {
 /// Those of the pool's addresses that the kernel carries, on whatever link of this network namespace.
 Result<std::vector<Carried>> carried(net::Netlink& netlink, const PoolParameters& parameters);
 
-/// Removes them, with the devices of their virtual MACs, and gives what was removed. For the time that the
-/// daemon is dead; a living one would put them back.
+/// Removes them and gives what was removed. For the time that the daemon is dead; a living one would put them
+/// back.
 Result<std::vector<Carried>> close_all(net::Netlink& netlink, const PoolParameters& parameters);
 
 }  // namespace buoy::pool

@@ -165,10 +165,4 @@ Result<void> unroute(net::Netlink& netlink, std::span<const IpAddress> ips) {
     return {};
 }
 
-Result<void> unroute_many(net::Netlink& netlink, std::span<const Routed> addresses) {
-    std::vector<net::SourceRule> rules;
-    for (const auto& [ip, device] : addresses) rules.push_back({ip, table_of(device), rule_priority});
-    return remove_rules(netlink, rules);
-}
-
 }  // namespace buoy::vmac

@@ -66,7 +66,5 @@ Result<void> route_many(net::Netlink& netlink, const net::Link& nic, std::span<c
 
 /// Removes the policy rules for the addresses, if there are any. The routes go with the devices.
 Result<void> unroute(net::Netlink& netlink, std::span<const IpAddress> ips);
-/// Those for exactly these devices.
-Result<void> unroute_many(net::Netlink& netlink, std::span<const Routed> addresses);
 
 }  // namespace buoy::vmac

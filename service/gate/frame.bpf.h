@@ -110,7 +110,8 @@ static __always_inline const struct gate_link* link_of(const struct frame* f) {
 /* What came for a MAC that is not this node's own, and passes, is made this node's. */
 static __always_inline enum verdict received(const struct frame* f, const struct gate_service* service) {
     struct gate_link to;
-    if (f->leaving || !service->answered || !take(f, 0, &to) || !same_mac(to.mac, service->mac))
+    if (f->leaving || service->mac_is == GATE_LINKS_MAC || !take(f, 0, &to) ||
+        !same_mac(to.mac, service->mac))
         return passed;
     if (!f->xdp) {
         bpf_skb_change_type(f->context, 0 /* PACKET_HOST */);
@@ -118,6 +119,12 @@ static __always_inline enum verdict received(const struct frame* f, const struct
     }
     const struct gate_link* link = link_of(f);
     return link && put(f, 0, link->mac, ETH_ALEN) ? passed : dropped;
+}
+
+/* What leaves, and passes, leaves from the address's own MAC if it has one. */
+static __always_inline enum verdict sent(const struct frame* f, const struct gate_service* service) {
+    if (!f->leaving || service->mac_is != GATE_OWN) return passed;
+    return put(f, ETH_ALEN, service->mac, ETH_ALEN) ? passed : dropped;
 }
 
 #endif

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The gate: decides packet by packet whether this node may answer for a slot (design, section 5). A frame for
 // or from a managed address passes while the slot of its bucket is open here and the lease lasts; past the
-// deadline it is dropped, whoever is alive. Everything else passes untouched. Attached with tc at egress, and
-// at ingress with tc or as XDP (tc-bpf(8)).
+// deadline it is dropped, whoever is alive. An address with a MAC of its own is on the link like any other;
+// the gate puts its MAC into what leaves and passes, so nothing is ever sent from it that may not. Everything
+// else passes untouched. Attached with tc at egress, and at ingress with tc or as XDP (tc-bpf(8)).
 //
 // What is wrong with a frame: too short to say for whom it is, it passes, and the kernel has no use for it
 // either. For an address with several buckets, and without what the bucket is made of - cut ports, a header
@@ -22,7 +23,8 @@ static __always_inline enum verdict settle(const struct frame* f, const struct g
                                            enum kind kind, const struct parties* p) {
     if (kind == malformed) return refuse(service);
     const enum verdict verdict = judge(f, service, bucket_of(p, service));
-    return verdict == passed ? received(f, service) : verdict;
+    if (verdict != passed) return verdict;
+    return f->leaving ? sent(f, service) : received(f, service);
 }
 
 static __always_inline enum verdict judge_ipv4(const struct frame* f, __u32 at) {
@@ -53,7 +55,7 @@ static __always_inline enum verdict judge_ipv6(const struct frame* f, __u32 at) 
     return settle(f, service, kind, &p);
 }
 
-static __always_inline enum verdict gate(const struct frame* f) {
+static __always_inline enum verdict judge_payload(const struct frame* f) {
     __be16 type;
     __u32 at = sizeof(struct ethhdr);
     if (!take(f, at - sizeof type, &type)) return untouched;
@@ -73,17 +75,25 @@ static __always_inline enum verdict gate(const struct frame* f) {
     return untouched;
 }
 
-/* What is not from a managed address, but from its virtual MAC - reports of multicast listeners - tells switches
- * where the MAC is all the same. */
-static __always_inline enum verdict judge_source(const struct frame* f) {
+/* What is not from a managed address, but from its virtual MAC - somebody's device has it - tells switches
+ * where the MAC is all the same. And what is not for the address, but for its virtual MAC is for the
+ * address's holder: to be forwarded, where the address is the way out of a network. */
+static __always_inline enum verdict judge_mac(const struct frame* f) {
     struct ethhdr eth;
     if (!take(f, 0, &eth)) return untouched;
-    const __u8* mac = eth.h_source;
+    const __u8* mac = f->leaving ? eth.h_source : eth.h_dest;
     if (mac[0] != GATE_MAC_FIRST || (mac[1] != GATE_MAC_IPV4 && mac[1] != GATE_MAC_IPV6)) return untouched;
     const __be32 key[4] = {0xffffffff, 0, bpf_htonl(mac[0] << 8 | mac[1]),
                            bpf_htonl((__u32)mac[2] << 24 | mac[3] << 16 | mac[4] << 8 | mac[5])};
     const struct gate_service* service = find(key);
-    return service ? judge(f, service, 0) : untouched;
+    if (!service) return untouched;
+    const enum verdict verdict = judge(f, service, 0);
+    return verdict == passed ? received(f, service) : verdict;
+}
+
+static __always_inline enum verdict gate(const struct frame* f) {
+    const enum verdict verdict = judge_payload(f);
+    return verdict == untouched ? judge_mac(f) : verdict;
 }
 
 static __always_inline int gate_tc(struct __sk_buff* skb, int leaving) {
@@ -93,9 +103,7 @@ static __always_inline int gate_tc(struct __sk_buff* skb, int leaving) {
                             .link = skb->ifindex,
                             .xdp = 0,
                             .leaving = leaving};
-    enum verdict verdict = gate(&f);
-    if (leaving && verdict == untouched) verdict = judge_source(&f);
-    switch (verdict) {
+    switch (gate(&f)) {
         case dropped:
             return TC_ACT_SHOT;
         case answered:

@@ -60,8 +60,9 @@ gate_service value_of(const Service& service, std::uint32_t first, const Divisio
     value.count = division.buckets;
     value.seed = division.seed;
     value.fields = static_cast<std::uint8_t>(division.hash);
-    value.answered = service.answer.has_value();
-    if (service.answer) std::ranges::copy(service.answer->bytes, value.mac);
+    value.mac_is = service.answer ? GATE_ANSWER : service.own ? GATE_OWN : GATE_LINKS_MAC;
+    if (const auto& mac = service.answer ? service.answer : service.own)
+        std::ranges::copy(mac->bytes, value.mac);
     return value;
 }
 
@@ -181,7 +182,7 @@ Result<std::unique_ptr<Gate>> Gate::load(const std::string& pins) {
     std::ranges::fill(state->program->bss->open_slots, 0);
     // An earlier daemon's addresses: its program is there, and so may they be. They stay shut.
     state->slots.take(GATE_SHUT + 1);
-    const gate_service left{.first = GATE_SHUT, .count = 1, .seed = 0, .fields = 0, .answered = 0, .mac = {}};
+    const gate_service left{.first = GATE_SHUT, .count = 1, .seed = 0, .fields = 0, .mac_is = 0, .mac = {}};
     state->addresses.emplace(bpf_map__fd(state->program->maps.managed), state->program->bss->cells, left);
     return std::unique_ptr<Gate>(new Gate(std::move(state)));
 }
@@ -246,7 +247,8 @@ Result<void> Gate::divide(std::span<const Service> services, const Division& div
 }
 
 Result<void> Gate::manage(const IpAddress& ip, bool virtual_mac) {
-    const Service service{ip};
+    Service service{ip};
+    if (virtual_mac) service.own = virtual_mac_of(ip);
     auto done = divide({&service, 1}, Division{});
     if (!done) return done;
     const gate_address mac = key_of(virtual_mac_of(ip));

@@ -7,7 +7,7 @@
 
 /* In the names of the maps' pins. To be raised with every change of what follows or of the maps: a daemon
  * takes up the maps of its own layout and no others. */
-#define GATE_LAYOUT "3"
+#define GATE_LAYOUT "4"
 
 /* The map with the deadline, a __u64 at its beginning. The same in every layout: whoever knows no more of one
  * can shut it. */
@@ -26,8 +26,9 @@ struct gate_address {
     __u8 bytes[16];
 };
 
-/* Among the managed addresses are virtual MACs, as ffff:ffff:: and the MAC: what leaves from one is judged as its
- * address is, whatever is in it. They all begin with 02:b0 or 02:b6 (virtual_mac_of()). */
+/* Among the managed addresses are virtual MACs, as ffff:ffff:: and the MAC: what leaves from one or comes to
+ * it is judged as its address is, whatever is in it. They all begin with 02:b0 or 02:b6 (virtual_mac_of()).
+ */
 #define GATE_MAC_FIRST 0x02
 #define GATE_MAC_IPV4 0xb0
 #define GATE_MAC_IPV6 0xb6
@@ -35,14 +36,21 @@ struct gate_address {
 /* What a bucket is made of (design, section 5). */
 enum gate_fields { GATE_SOURCE, GATE_SOURCE_PORT, GATE_TUPLE };
 
+/* What the MAC of a managed address is to the gate. */
+enum gate_mac {
+    GATE_LINKS_MAC, /* it has none but its link's */
+    GATE_ANSWER,    /* who asks for the address is answered by the gate, with this MAC */
+    GATE_OWN        /* what leaves from the address leaves from this MAC */
+};
+
 /* A managed address: where its slots are in the table - one, or as many as it has buckets - and which of them
  * a packet belongs to. */
 struct gate_service {
     __u32 first;
     __u32 count;
     __u32 seed;
-    __u8 fields;   /* enum gate_fields */
-    __u8 answered; /* the gate answers who asks for the address, with this MAC */
+    __u8 fields; /* enum gate_fields */
+    __u8 mac_is; /* enum gate_mac */
     __u8 mac[6];
 };
 

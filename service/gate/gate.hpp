@@ -27,6 +27,10 @@ struct Service {
     /// Frames to this MAC are the node's where their bucket is open. It is a group MAC, or one that nobody
     /// sends from.
     std::optional<Mac> answer = std::nullopt;
+    /// With it what leaves from the address leaves from this MAC, and says so of itself, and frames to it are
+    /// the node's: what a device with the MAC would do, as long as the slot is open. Not with an answer, and
+    /// for a single slot.
+    std::optional<Mac> own = std::nullopt;
     bool operator==(const Service&) const = default;
 };
 
@@ -62,8 +66,8 @@ class Gate {
     /// changes answers; an address that is divided otherwise has to be forgotten first (code EEXIST). Code
     /// ENOSPC when there are too many slots. On an error no address was added.
     Result<void> divide(std::span<const Service> services, const Division& division);
-    /// One address, one slot. What leaves from its virtual MAC (virtual_mac_of()), if it has one, is the
-    /// slot's too.
+    /// One address, one slot. With a virtual MAC (virtual_mac_of()) that is the address's own, and whatever
+    /// leaves from it or comes to it is the slot's too.
     Result<void> manage(const IpAddress& ip, bool virtual_mac = false);
     /// The address is nobody's business here any more. The slots of buckets go with their last address.
     void forget(const IpAddress& ip);

@@ -2,7 +2,8 @@
 /* ARP (RFC 826) and neighbour discovery (RFC 4861) of managed addresses.
  *
  * An address without an answer of its own is the kernel's: what is said and asked about it passes like any
- * packet between the same two. One with an answer is the gate's:
+ * packet between the same two. If it has a MAC of its own that is what the kernel's words name in place of
+ * the link's. One with an answer is the gate's:
  * - Who asks for it is answered here, by the node that has the asker's bucket; who asks without an address,
  * to find out whether it is in use, by the node that has bucket 0.
  * - The kernel says nothing about it. What it asks from it - it wants to reach a client - leaves with the
@@ -108,6 +109,15 @@ static __always_inline enum verdict answer_arp(const struct frame* f, __u32 at, 
     return put(f, 0, &eth, 2 * ETH_ALEN) && put(f, at, arp, sizeof *arp) ? answered : dropped;
 }
 
+/* What the kernel says or asks, with the MAC of an address that has its own. */
+static __always_inline enum verdict rename_arp(const struct frame* f, __u32 at,
+                                               const struct gate_service* service) {
+    if (service->mac_is == GATE_OWN &&
+        !put(f, at + __builtin_offsetof(struct arp_ipv4, sender_mac), service->mac, ETH_ALEN))
+        return dropped;
+    return sent(f, service);
+}
+
 static __always_inline enum verdict judge_arp(const struct frame* f, __u32 at) {
     struct arp_ipv4 arp;
     if (!take(f, at, &arp)) return untouched;
@@ -118,7 +128,11 @@ static __always_inline enum verdict judge_arp(const struct frame* f, __u32 at) {
     const struct gate_service* service = managed_ipv4(ip);
     if (!service) return untouched;
     const int request = arp.operation == bpf_htons(ARP_REQUEST);
-    if (!service->answered) return judge(f, service, bucket_of_ipv4(service, client, ip));
+    if (service->mac_is != GATE_ANSWER) {
+        const enum verdict verdict = judge(f, service, bucket_of_ipv4(service, client, ip));
+        if (verdict != passed) return verdict;
+        return f->leaving ? rename_arp(f, at, service) : received(f, service);
+    }
     if (f->leaving) {
         if (!same_mac(arp.sender_mac, service->mac)) {
             if (!request || client == ip) return dropped;
@@ -192,20 +206,20 @@ static __always_inline enum verdict answer_nd(const struct frame* f, __u32 at, c
                : dropped;
 }
 
-/* The kernel asks from a service's address: with the service's MAC, and the checksum that goes with it. */
-static __always_inline enum verdict rename_asker(const struct frame* f, __u32 at, struct nd_packet* nd,
-                                                 const struct gate_service* service) {
+/* The kernel asks from a service's address, or says where it is: with the service's MAC in the option of this
+ * type, and the checksum that goes with it. */
+static __always_inline enum verdict rename_nd(const struct frame* f, __u32 at, struct nd_packet* nd,
+                                              __u8 type, const struct gate_service* service) {
     struct nd_mac before, after;
-    if (!lease_lasts()) return dropped;
-    if (!take_far(f, at + sizeof *nd, &before, sizeof before) || before.type != ND_SOURCE_MAC ||
-        before.units != 1)
-        return passed;
+    if (!take_far(f, at + sizeof *nd, &before, sizeof before) || before.type != type || before.units != 1)
+        return sent(f, service);
     after = before;
     __builtin_memcpy(after.mac, service->mac, ETH_ALEN);
     const __s64 sum =
         bpf_csum_diff((__be32*)&before, sizeof before, (__be32*)&after, sizeof after, (__u16)~nd->checksum);
     nd->checksum = ~folded(sum);
-    return put(f, at, nd, sizeof *nd) && put(f, at + sizeof *nd, &after, sizeof after) ? passed : dropped;
+    return put(f, at, nd, sizeof *nd) && put(f, at + sizeof *nd, &after, sizeof after) ? sent(f, service)
+                                                                                       : dropped;
 }
 
 static __always_inline enum verdict advertise(const struct frame* f, __u32 at,
@@ -227,9 +241,13 @@ static __always_inline enum verdict judge_nd(const struct frame* f, __u32 at, co
         /* Asked about an address of ours, or said about it. */
         service = managed_ipv6(&nd.target);
         if (!service) return untouched;
-        if (!service->answered)
-            return judge(f, service,
-                         bucket_of_ipv6(service, f->leaving ? &ip->daddr : &ip->saddr, &nd.target));
+        if (service->mac_is != GATE_ANSWER) {
+            const enum verdict verdict =
+                judge(f, service, bucket_of_ipv6(service, f->leaving ? &ip->daddr : &ip->saddr, &nd.target));
+            if (verdict != passed) return verdict;
+            if (!f->leaving || service->mac_is != GATE_OWN) return received(f, service);
+            return rename_nd(f, upper->at, &nd, ND_TARGET_MAC, service);
+        }
         if (f->leaving) return advertise(f, upper->at, service);
         /* With extension headers nobody asks. */
         if (upper->at != at + sizeof *ip || ip->version != 6 || ip->hop_limit != 255 || nd.code != 0 ||
@@ -241,13 +259,17 @@ static __always_inline enum verdict judge_nd(const struct frame* f, __u32 at, co
     if (solicitation) {
         /* Asked by us: not about what is ours, and not by our own MAC. */
         service = managed_ipv6(&nd.target);
-        if (service && service->answered) return dropped;
+        if (service && service->mac_is == GATE_ANSWER) return dropped;
         service = managed_ipv6(&ip->saddr);
-        return service && service->answered ? rename_asker(f, upper->at, &nd, service) : untouched;
+        if (!service || service->mac_is == GATE_LINKS_MAC) return untouched;
+        const enum verdict verdict = service->mac_is == GATE_OWN ? judge(f, service, 0)
+                                     : lease_lasts()             ? passed
+                                                                 : dropped;
+        return verdict == passed ? rename_nd(f, upper->at, &nd, ND_SOURCE_MAC, service) : verdict;
     }
     /* Said to us, who asked. */
     service = managed_ipv6(&ip->daddr);
-    if (!service || !service->answered) return untouched;
+    if (!service || service->mac_is != GATE_ANSWER) return untouched;
     return lease_lasts() ? received(f, service) : dropped;
 }
 

@@ -228,9 +228,10 @@ void Holder::listen() {
 
 void Holder::look_at(Watched& pool) {
     auto place = find_place(netlink_, *pool.plan);
-    if (place && pool.plan->buckets && gate_ == nullptr)
+    if (place && (pool.plan->buckets || pool.plan->virtual_macs) && gate_ == nullptr)
         place = fail(
-            "buckets need the packet gate, which could not be loaded; the log of buoyd's start says why");
+            fmt::format("{} the packet gate, which could not be loaded; the log of buoyd's start says why",
+                        pool.plan->buckets ? "buckets need" : "mac=auto needs"));
     if (place) {
         pool.place = std::move(*place);
         const net::Link& nic = pool.place->nic;
@@ -321,7 +322,7 @@ Holder::Failures Holder::show(std::vector<SlotId> slots) {
             // Before the announcement, which has to go through the gate like everything else.
             if (gate_ != nullptr) gate_->open(open.ip);
         }
-        stand(added, failures);
+        receive(added, failures);
         std::vector<net::Request> batch;
         for (const SlotId slot : added) batch.push_back(net::request_to_add(open_.at(slot).address));
         Failures refusals;
@@ -334,9 +335,7 @@ Holder::Failures Holder::show(std::vector<SlotId> slots) {
         for (const auto& [index, code] : *refused)
             if (code != EEXIST) refusals.emplace_back(added[index], code);
         if (!refusals.empty()) {
-            // A device without its address is not to stay.
-            std::vector<SlotId> bare = slots_of(refusals);
-            leave(bare, failures);
+            leave(slots_of(refusals));
             for (const auto& [slot, code] : refusals) std::erase(added, slot);
             failures.insert(failures.end(), refusals.begin(), refusals.end());
         }
@@ -359,47 +358,36 @@ void Holder::announce(std::vector<SlotId>& slots, Announcements::Part part, Fail
     hide(std::exchange(slots, {}));
 }
 
-void Holder::stand(std::vector<SlotId>& slots, Failures& failures) {
+void Holder::receive(std::vector<SlotId>& slots, Failures& failures) {
     std::map<std::string, std::vector<SlotId>> by_pool;
     for (const SlotId slot : slots)
         if (const Plan& plan = open_.at(slot).pool; plan->virtual_macs) by_pool[plan->name].push_back(slot);
-    std::set<std::string> said;
     for (const auto& [name, of_it] : by_pool) {
         const Watched* pool = watched(name);
         std::vector<IpAddress> ips;
         for (const SlotId slot : of_it) ips.push_back(open_.at(slot).ip);
-        const auto devices =
-            pool != nullptr && pool->place ? macs_.stand(pool->place->nic, ips) : std::vector<Result<int>>{};
+        const auto done = pool != nullptr && pool->place ? macs_.receive(pool->place->nic, ips)
+                                                         : std::vector<Result<void>>{};
+        bool said = false;
         for (std::size_t i = 0; i < of_it.size(); ++i) {
-            if (i < devices.size() && devices[i]) {
-                open_.at(of_it[i]).address = pool->place->address_on(*devices[i], ips[i]);
-                continue;
-            }
+            if (i < done.size() && done[i]) continue;
             // Of many that fail for one reason it is said once.
-            if (i < devices.size() && said.size() < 3 && said.insert(devices[i].error().message).second)
-                tell_(Noticed{devices[i].error().message});
-            failures.emplace_back(of_it[i], i < devices.size() ? devices[i].error().code : ENODEV);
+            if (i < done.size() && !std::exchange(said, true)) tell_(Noticed{done[i].error().message});
+            failures.emplace_back(of_it[i], i < done.size() ? done[i].error().code : ENODEV);
             std::erase(slots, of_it[i]);
         }
     }
 }
 
-void Holder::leave(std::vector<SlotId>& slots, Failures& failures) {
-    const auto plain = [this](SlotId slot) { return !open_.at(slot).pool->virtual_macs; };
-    const auto first = std::stable_partition(slots.begin(), slots.end(), plain);
-    if (first == slots.end()) return;
+void Holder::leave(const std::vector<SlotId>& slots) {
     std::vector<IpAddress> ips;
-    for (auto slot = first; slot != slots.end(); ++slot) ips.push_back(open_.at(*slot).ip);
-    if (auto left = macs_.leave(ips); !left) {
-        tell_(Noticed{left.error().message});
-        for (auto slot = first; slot != slots.end(); ++slot) failures.emplace_back(*slot, left.error().code);
-    }
-    slots.erase(first, slots.end());
+    for (const SlotId slot : slots) ips.push_back(open_.at(slot).ip);
+    macs_.leave(ips);
 }
 
 Holder::Failures Holder::hide(std::vector<SlotId> slots) {
     Failures failures;
-    leave(slots, failures);
+    leave(slots);
     // The oldest address of a network is its primary one, and removing that makes the kernel look at all
     // others: where many go, it goes last.
     std::ranges::sort(slots, std::ranges::greater(), [&](SlotId s) { return open_.at(s).added; });
@@ -462,7 +450,8 @@ void Holder::on(const Check& order) {
         if (!found) problem = open.ip.to_string() + " is held by this node, and not on its NIC";
     }
     if (const Watched* pool = watched(order.pool); pool != nullptr && pool->plan->virtual_macs && pool->place)
-        if (const std::string wrong = wrong_device(*pool); !wrong.empty()) problem = wrong;
+        if (const std::string mended = macs_.mend(pool->place->nic.index); !mended.empty())
+            tell_(Noticed{mended});
     for (const net::Address& address : *there) {
         const auto mine = ours_.find(address.ip);
         if (mine == ours_.end() || mine->second != order.pool || shared_.has(address.ip)) continue;

@@ -27,8 +27,8 @@ namespace buoy::kernel {
 /// Makes this node answer for slots: puts their addresses on the NIC, announces them, and takes them away
 /// again. Nothing is on the NIC past the deadline, and what is changed behind its back is put right.
 ///
-/// Addresses of bucket pools are another matter: shared_addresses.hpp. With mac=auto each address is on a
-/// device of its own, which comes and goes with it: virtual_macs.hpp.
+/// Addresses of bucket pools are another matter: shared_addresses.hpp. With mac=auto the NIC receives the MAC
+/// of each address that is held: virtual_macs.hpp.
 ///
 /// A slot whose address another host claims is withheld where its pool has on_conflict=release: as if it were
 /// shut, until nobody answers for it any more. Its owner stays this node, so that it is not tried in vain by
@@ -70,7 +70,7 @@ class Holder {
         Plan pool;
         IpAddress ip;
         int nic = 0;              ///< whose gate is open for it
-        net::Address address;     ///< as it is on the NIC or on its device there, or was last
+        net::Address address;     ///< as it is on the NIC, or was last
         std::uint64_t added = 0;  ///< counts additions: the later one is the greater
     };
 
@@ -118,10 +118,11 @@ class Holder {
     using Failures = std::vector<std::pair<SlotId, int>>;
     Failures show(std::vector<SlotId> slots);  // but what is withheld
     Failures hide(std::vector<SlotId> slots);
-    /// Makes the devices of those slots that have virtual MACs. What fails is taken out of `slots`.
-    void stand(std::vector<SlotId>& slots, Failures& failures);
-    /// Removes them, with the addresses; these are taken out of `slots`.
-    void leave(std::vector<SlotId>& slots, Failures& failures);
+    /// Has the NIC receive the virtual MACs of those slots that have some. What fails is taken out of
+    /// `slots`.
+    void receive(std::vector<SlotId>& slots, Failures& failures);
+    /// Ends that. Of others there is nothing to end.
+    void leave(const std::vector<SlotId>& slots);
     /// Where the slots cannot be announced they are hidden again, and taken out of `slots`.
     void announce(std::vector<SlotId>& slots, Announcements::Part part, Failures& failures);
     [[nodiscard]] std::vector<SlotId> all_open() const;
@@ -130,18 +131,11 @@ class Holder {
     bool remove_stray(const net::Address& address);
     void appeared(const net::Address& address);
     void vanished(const net::Address& address);
-    /// Adds the address of an open slot anew, with its device if it has one. Error code EEXIST if it is
-    /// there.
-    Result<void> put_back(Open& open);
     /// Word of a link: whether it was of a device with a virtual MAC, which is no pool's NIC.
     bool heard_of_device(const nlmsghdr& message);
-    /// Looks at the devices that there was word of, and puts right what is not as it should be.
+    /// Removes what there was word of, if its MAC is of a pool's address.
     void look_at_devices();
-    void mend(const IpAddress& ip, const std::vector<net::Link>& links);
-    /// Devices of the watched pools' addresses that are not held here.
     [[nodiscard]] std::vector<VirtualMacs::Stray> stray_devices(const std::vector<net::Link>& links) const;
-    /// What is wrong with the devices of a pool's slots; empty if nothing is.
-    std::string wrong_device(const Watched& pool);
 
     net::Netlink netlink_;
     gate::Gate* gate_;

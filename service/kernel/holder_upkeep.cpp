@@ -22,8 +22,10 @@ void Holder::heard(const nlmsghdr& message) {
             appeared(*address);
         return;
     }
-    if (message.nlmsg_type == RTM_DELNEIGH)
+    if (message.nlmsg_type == RTM_DELNEIGH) {
+        macs_.lost(message);
         for (const Watched& pool : pools_) mend_group(pool);
+    }
     if (message.nlmsg_type != RTM_NEWLINK && message.nlmsg_type != RTM_DELLINK) return;
     const auto& link = *static_cast<const ifinfomsg*>(NLMSG_DATA(&message));
     // Another family's word is of a bridge's port. With a link everything on it is gone.
@@ -40,6 +42,10 @@ void Holder::look_again() {
     guard();
     listen();
     shared_.put_back();
+    for (const Watched& pool : pools_)
+        if (pool.place)
+            if (const std::string mended = macs_.mend(pool.place->nic.index); !mended.empty())
+                tell_(Noticed{mended});
     if (!passing_) return;
     // What is there already stays as it is; what was missing comes back.
     show(all_open());
@@ -52,7 +58,7 @@ void Holder::vanished(const net::Address& address) {
     if (slot == by_ip_.end() || !passing_ || withheld_.has(slot->second)) return;
     Open& open = open_.at(slot->second);
     if (open.address.link != address.link) return;
-    const auto added = put_back(open);
+    const auto added = net::add_address(netlink_, open.address);
     // Our own removal, heard of late, after which it was added again.
     if (!added && added.error().code == EEXIST) return;
     const std::string what = address.ip.to_string() + " was removed behind our back";
@@ -89,7 +95,7 @@ void Holder::remove_strays() {
     const auto there = net::addresses(netlink_, AF_UNSPEC);
     const auto links = net::links(netlink_);
     if (!there || !links) return tell_(Noticed{(there ? links.error() : there.error()).message});
-    // The devices take their addresses along.
+    // They take their addresses along.
     const auto devices = stray_devices(*links);
     if (auto gone = macs_.remove(devices); !gone) tell_(Noticed{gone.error().message});
     std::size_t removed = devices.size();
@@ -99,19 +105,9 @@ void Holder::remove_strays() {
         tell_(Noticed{fmt::format("{} addresses that were here before have been removed", removed)});
 }
 
-Result<void> Holder::put_back(Open& open) {
-    const Watched* pool = watched(open.pool->name);
-    if (open.pool->virtual_macs && pool != nullptr && pool->place) {
-        const auto device = macs_.stand(pool->place->nic, {open.ip}).front();
-        if (!device) return tl::unexpected<Error>(device.error());
-        open.address = pool->place->address_on(*device, open.ip);
-    }
-    return net::add_address(netlink_, open.address);
-}
-
 bool Holder::heard_of_device(const nlmsghdr& message) {
     const auto link = net::decode_link(message);
-    if (!link || (macs_.whose(link->index) == nullptr && !vmac::is_device(*link))) return false;
+    if (!link || !vmac::is_device(*link)) return false;
     // Making a device takes several words, and what counts is what is there in the end.
     suspects_.insert(link->index);
     return true;
@@ -125,47 +121,20 @@ void Holder::look_at_devices() {
     std::erase_if(*links, [&](const net::Link& link) { return !suspects.contains(link.index); });
     const auto strays = stray_devices(*links);
     for (const auto& [ip, device] : strays)
-        tell_(Noticed{
-            fmt::format("{} was made behind our back and is removed: its MAC is that of {}, which this "
-                        "node does not hold",
-                        device.name, ip.to_string())});
+        tell_(Noticed{fmt::format(
+            "{} was made behind our back and is removed: its MAC is that of {}, which is a pool's",
+            device.name, ip.to_string())});
     if (auto gone = macs_.remove(strays); !gone) tell_(Noticed{gone.error().message});
-    for (const int suspect : suspects)
-        if (const IpAddress* ip = macs_.whose(suspect)) mend(IpAddress(*ip), *links);
-}
-
-void Holder::mend(const IpAddress& ip, const std::vector<net::Link>& links) {
-    const auto slot = by_ip_.find(ip);
-    if (slot == by_ip_.end() || !passing_ || withheld_.has(slot->second)) return;
-    const std::string wrong = macs_.wrong(ip, links);
-    if (wrong.empty()) return;
-    Open& open = open_.at(slot->second);
-    if (auto left = macs_.leave({ip}); !left) tell_(Noticed{left.error().message});
-    if (auto added = put_back(open); !added) return tell_(Noticed{wrong + "; " + added.error().message});
-    if (auto told = announcements_.burst({slot->second}); !told) tell_(Noticed{told.error().message});
-    tell_(Noticed{wrong + "; it was changed behind our back and has been made anew"});
 }
 
 std::vector<VirtualMacs::Stray> Holder::stray_devices(const std::vector<net::Link>& links) const {
     std::vector<VirtualMacs::Stray> strays;
     for (const net::Link& link : links) {
-        if (!vmac::is_device(link) || macs_.whose(link.index) != nullptr) continue;
+        if (!vmac::is_device(link)) continue;
         const auto ip = by_mac_.find(link.mac);
         if (ip != by_mac_.end()) strays.push_back({ip->second, link});
     }
     return strays;
-}
-
-std::string Holder::wrong_device(const Watched& pool) {
-    const auto links = net::links(netlink_);
-    if (!links) return links.error().message;
-    std::vector<IpAddress> held;
-    for (const auto& [slot, open] : open_)
-        if (open.pool->name == pool.plan->name && passing_ && !withheld_.has(slot)) held.push_back(open.ip);
-    for (const IpAddress& ip : held)
-        if (std::string wrong = macs_.wrong(ip, *links); !wrong.empty()) return wrong;
-    const auto followed = macs_.follow_routes(pool.place->nic, held);
-    return followed ? std::string() : followed.error().message;
 }
 
 }  // namespace buoy::kernel

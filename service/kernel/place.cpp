@@ -69,13 +69,6 @@ net::Address Place::address(const IpAddress& ip) const {
     return address;
 }
 
-net::Address Place::address_on(int device, const IpAddress& ip) const {
-    net::Address it = address(ip);
-    it.link = device;
-    it.no_prefix_route = ip.is_v4() ? connected4 : connected6;
-    return it;
-}
-
 Result<Place> find_place(net::Netlink& netlink, const PoolPlan& plan) {
     auto nic = find_nic(netlink, plan);
     if (!nic) return tl::unexpected<Error>(nic.error());
@@ -84,17 +77,9 @@ Result<Place> find_place(net::Netlink& netlink, const PoolPlan& plan) {
     const auto prefix6 = prefix_length(netlink, plan, *nic, false);
     if (!prefix6) return tl::unexpected<Error>(prefix6.error());
     Place place{std::move(*nic), *prefix4, *prefix6};
-    if (!plan.virtual_macs) return place;
-    if (!place.nic.ethernet)
+    if (plan.virtual_macs && !place.nic.ethernet)
         return fail(
             fmt::format("mac=auto, but {} is not an Ethernet interface: choose another nic", place.nic.name));
-    for (const bool v4 : {true, false}) {
-        const IpAddress* first = first_of(plan, v4);
-        if (first == nullptr) continue;
-        const auto route = route_to(netlink, *first, place.nic.index);
-        if (!route) return tl::unexpected<Error>(route.error());
-        (v4 ? place.connected4 : place.connected6) = route->has_value();
-    }
     return place;
 }
 

@@ -14,16 +14,10 @@ struct Place {
     net::Link nic;
     int prefix4 = 32;  ///< bits
     int prefix6 = 128;
-    /// The NIC has a network that contains the addresses of the family, and so a route, beside which those of
-    /// devices with virtual MACs are not to have others.
-    bool connected4 = true;
-    bool connected6 = true;
 
     /// The address as it is put on the NIC. Ownership has been settled by the cluster, so IPv6 does not look
     /// for duplicates, and the NIC's own prefix route serves.
     [[nodiscard]] net::Address address(const IpAddress& ip) const;
-    /// The same on a device with a virtual MAC.
-    [[nodiscard]] net::Address address_on(int device, const IpAddress& ip) const;
 };
 
 /// Finds the NIC by the name in the plan, or else by the route to the pool's first address, and the prefix

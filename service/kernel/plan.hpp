@@ -41,7 +41,7 @@ struct PoolPlan {
     std::vector<IpAddress> addresses;  ///< in order; by slot, unless there are buckets
     std::optional<Buckets> buckets;
     gate::Attach attach = gate::Attach::tc;
-    bool virtual_macs = false;   ///< every address on a device with a MAC of its own; not with buckets
+    bool virtual_macs = false;   ///< every address has a MAC of its own; not with buckets
     std::string nic;             ///< empty: the one whose network contains the first address
     std::optional<int> prefix4;  ///< bits; none: as the NIC's network has it
     std::optional<int> prefix6;

@@ -2,10 +2,15 @@
 #include "service/kernel/virtual_macs.hpp"
 
 #include <fmt/format.h>
+#include <linux/if_packet.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "buoy/virtual_mac.hpp"
+#include "net/errors.hpp"
+#include "net/link_macs.hpp"
 #include "net/netns.hpp"
 #include "vmac/virtual_mac.hpp"
 
@@ -13,124 +18,112 @@ namespace buoy::kernel {
 
 namespace {
 
-// Only who comes first to a NIC, or leaves it last, changes its settings, and has agents to fear that do so
-// too. They hold the lock for a few milliseconds; anybody may hold it, and is not to keep an address from
-// moving.
+// Who removes the last device of a NIC changes the NIC's settings, and has agents to fear that do so too.
+// They hold the lock for a few milliseconds; anybody may hold it, and is not to keep an address from moving.
 constexpr std::chrono::milliseconds patience{100};
 
-std::optional<net::NetnsLock> lock_if(bool needed) {
-    if (!needed) return std::nullopt;
-    auto lock = net::NetnsLock::take(patience);
-    return lock ? std::optional(std::move(*lock)) : std::nullopt;
+int change(const net::Fd& memberships, int option, int link, const Mac& mac) {
+    packet_mreq request{};
+    request.mr_ifindex = link;
+    request.mr_type = PACKET_MR_UNICAST;
+    request.mr_alen = static_cast<unsigned short>(mac.bytes.size());
+    std::ranges::copy(mac.bytes, request.mr_address);
+    return setsockopt(memberships.get(), SOL_PACKET, option, &request, sizeof request) == 0 ? 0 : errno;
 }
 
 }  // namespace
 
-bool VirtualMacs::any_on(int nic) const {
-    return std::ranges::any_of(standing_, [&](const auto& s) { return s.second.parent == nic; });
+Result<void> VirtualMacs::join(Nic& nic, int link, const Mac& mac) {
+    // Of no protocol: nothing comes in by it.
+    if (!nic.memberships) nic.memberships = net::Fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+    if (!nic.memberships) return net::fail_errno(errno, "cannot open a packet socket");
+    if (const int code = change(nic.memberships, PACKET_ADD_MEMBERSHIP, link, mac); code != 0)
+        return net::fail_errno(code, fmt::format("cannot have {} received", mac.to_string()));
+    nic.macs.insert(mac);
+    return {};
 }
 
-std::vector<Result<int>> VirtualMacs::stand(const net::Link& nic, const std::vector<IpAddress>& ips) {
-    const auto lock = lock_if(!any_on(nic.index));
-    std::vector<vmac::Wanted> wanted;
-    for (const IpAddress& ip : ips) wanted.push_back({virtual_mac_of(ip), ip.is_v6()});
-    auto made = vmac::acquire_many(netlink_, nic, wanted);
-    std::vector<vmac::Routed> routed;
-    for (std::size_t i = 0; i < ips.size(); ++i)
-        if (made[i]) routed.push_back({ips[i], made[i]->index});
-    const auto done = vmac::route_many(netlink_, nic, routed);
-    std::vector<Result<int>> indexes;
-    std::vector<net::Link> failed;
-    for (std::size_t i = 0; i < ips.size(); ++i) {
-        if (!made[i]) {
-            indexes.emplace_back(tl::unexpected<Error>(made[i].error()));
-            continue;
-        }
-        if (const auto before = standing_.find(ips[i]); before != standing_.end()) {
-            by_index_.erase(before->second.index);
-            standing_.erase(before);
-        }
-        if (!done) {
-            failed.push_back(*made[i]);
-            indexes.emplace_back(tl::unexpected<Error>(done.error()));
-            continue;
-        }
-        indexes.emplace_back(made[i]->index);
-        by_index_.insert_or_assign(made[i]->index, ips[i]);
-        standing_.insert_or_assign(ips[i], std::move(*made[i]));
-    }
-    if (auto gone = remove_devices(failed); !gone) tell_(Noticed{gone.error().message});
-    return indexes;
+void VirtualMacs::part(Nic& nic, int link, const Mac& mac) {
+    // With the link its MACs are gone, and nothing else can go wrong.
+    if (nic.macs.erase(mac) > 0) change(nic.memberships, PACKET_DROP_MEMBERSHIP, link, mac);
 }
 
-Result<void> VirtualMacs::leave(const std::vector<IpAddress>& ips) {
-    std::vector<net::Link> devices;
-    std::vector<vmac::Routed> routed;
+std::vector<Result<void>> VirtualMacs::receive(const net::Link& nic, const std::vector<IpAddress>& ips) {
+    std::vector<Result<void>> done;
     for (const IpAddress& ip : ips) {
-        const auto found = standing_.find(ip);
-        if (found == standing_.end()) continue;
-        routed.push_back({ip, found->second.index});
-        devices.push_back(std::move(found->second));
-        by_index_.erase(devices.back().index);
-        standing_.erase(found);
-    }
-    auto gone = remove_devices(devices);
-    // After the devices: until they have gone what is sent from the addresses leaves by them, or not at all.
-    auto unrouted = vmac::unroute_many(netlink_, routed);
-    return gone ? unrouted : gone;
-}
-
-Result<void> VirtualMacs::remove_devices(const std::vector<net::Link>& devices) {
-    std::map<int, std::vector<net::Link>> by_nic;
-    for (const net::Link& device : devices) by_nic[device.parent.value_or(0)].push_back(device);
-    Result<void> done;
-    for (const auto& [nic, on_it] : by_nic) {
-        const auto lock = lock_if(!any_on(nic));
-        const auto removed = vmac::remove_many(netlink_, on_it);
-        if (!removed) done = tl::unexpected<Error>(removed.error());
-        if (removed && !removed->empty()) tell_(Noticed{*removed});
+        const auto before = joined_.find(ip);
+        if (before != joined_.end() && before->second == nic.index) {
+            done.emplace_back();
+            continue;
+        }
+        if (before != joined_.end()) leave({ip});
+        done.push_back(join(nics_[nic.index], nic.index, virtual_mac_of(ip)));
+        if (done.back()) joined_.emplace(ip, nic.index);
     }
     return done;
 }
 
-Result<void> VirtualMacs::follow_routes(const net::Link& nic, const std::vector<IpAddress>& ips) {
-    std::vector<vmac::Routed> routed;
-    for (const IpAddress& ip : ips)
-        if (const auto found = standing_.find(ip); found != standing_.end())
-            routed.push_back({ip, found->second.index});
-    return vmac::route_many(netlink_, nic, routed);
+void VirtualMacs::leave(const std::vector<IpAddress>& ips) {
+    for (const IpAddress& ip : ips) {
+        const auto found = joined_.find(ip);
+        if (found == joined_.end()) continue;
+        const auto nic = nics_.find(found->second);
+        part(nic->second, nic->first, virtual_mac_of(ip));
+        if (nic->second.macs.empty()) nics_.erase(nic);
+        joined_.erase(found);
+    }
 }
 
-const IpAddress* VirtualMacs::whose(int device) const {
-    const auto found = by_index_.find(device);
-    return found == by_index_.end() ? nullptr : &found->second;
+std::string VirtualMacs::join_again(Nic& nic, int link, const Mac& mac) {
+    part(nic, link, mac);
+    const auto joined = join(nic, link, mac);
+    const std::string what = fmt::format(
+        "{}, the virtual MAC of an address that this node holds, was taken "
+        "off the NIC behind our back",
+        mac.to_string());
+    return joined ? what + " and has been put back" : what + ", and we " + joined.error().message;
 }
 
-std::string VirtualMacs::wrong(const IpAddress& ip, const std::vector<net::Link>& links) const {
-    const auto found = standing_.find(ip);
-    const Mac mac = virtual_mac_of(ip);
-    const auto said = [&](const std::string& what) {
-        return fmt::format("{} is held by this node, and the device of its MAC {} {}", ip.to_string(),
-                           mac.to_string(), what);
-    };
-    if (found == standing_.end()) return said("is missing");
-    const auto now = std::ranges::find(links, found->second.index, &net::Link::index);
-    if (now == links.end()) return said("is missing");
-    if (now->mac != mac) return said("has " + now->mac.to_string());
-    if (!vmac::is_device(*now)) return said("is called " + now->name);
-    return now->up ? std::string() : said("is down");
+void VirtualMacs::lost(const nlmsghdr& message) {
+    const auto entry = net::decode_link_mac(message);
+    if (!entry) return;
+    const auto nic = nics_.find(entry->link);
+    if (nic != nics_.end() && nic->second.macs.contains(entry->mac))
+        tell_(Noticed{join_again(nic->second, nic->first, entry->mac)});
+}
+
+std::string VirtualMacs::mend(int nic) {
+    const auto found = nics_.find(nic);
+    if (found == nics_.end()) return {};
+    auto received = net::link_macs(netlink_, nic);
+    if (!received) return received.error().message;
+    std::ranges::sort(*received);
+    std::vector<Mac> missing;
+    std::ranges::set_difference(found->second.macs, *received, std::back_inserter(missing));
+    // One that shows none of them shows none at all, as a bridge does.
+    if (missing.size() == found->second.macs.size()) return {};
+    std::string said;
+    for (const Mac& mac : missing) said = join_again(found->second, nic, mac);
+    return said;
 }
 
 Result<void> VirtualMacs::remove(const std::vector<Stray>& strays) {
-    std::vector<net::Link> devices;
+    if (strays.empty()) return {};
+    std::map<int, std::vector<net::Link>> by_nic;
     std::vector<IpAddress> ips;
     for (const auto& [ip, device] : strays) {
         ips.push_back(ip);
-        devices.push_back(device);
+        by_nic[device.parent.value_or(0)].push_back(device);
     }
-    auto gone = remove_devices(devices);
+    const auto lock = net::NetnsLock::take(patience);
+    Result<void> done;
+    for (const auto& [nic, devices] : by_nic) {
+        const auto removed = vmac::remove_many(netlink_, devices);
+        if (!removed) done = tl::unexpected<Error>(removed.error());
+        if (removed && !removed->empty()) tell_(Noticed{*removed});
+    }
     auto unrouted = vmac::unroute(netlink_, ips);
-    return gone ? unrouted : gone;
+    return done ? unrouted : done;
 }
 
 }  // namespace buoy::kernel

@@ -3,54 +3,64 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "buoy/ip.hpp"
+#include "buoy/mac.hpp"
 #include "buoy/result.hpp"
+#include "net/fd.hpp"
 #include "net/link.hpp"
 #include "net/netlink.hpp"
 #include "service/kernel/plan.hpp"
 
 namespace buoy::kernel {
 
-/// The devices of addresses with virtual MACs (lib/vmac): there for as long as the address is held here, and
-/// no longer, for what is heard from a MAC tells switches where it is.
+/// Addresses with virtual MACs are on the NIC like any others, and the gate puts the MAC into what leaves
+/// from them. What is left to do is that the NIC receives what is sent to the MACs of those that are held
+/// here, and of no others: what is behind the NIC - a switch in a card, a hypervisor - may go by what it was
+/// told to receive. Where the device cannot filter by so many the kernel makes it take all (packet(7)). Ends
+/// with the object, and with the daemon.
 class VirtualMacs {
   public:
     using Tell = std::function<void(Report)>;
     VirtualMacs(net::Netlink& netlink, Tell tell) : netlink_(netlink), tell_(std::move(tell)) {}
 
-    /// Makes the addresses' devices on the NIC and routes by them; the address itself is for the caller to
-    /// add. The devices' indexes, in order. What is there already stays.
-    std::vector<Result<int>> stand(const net::Link& nic, const std::vector<IpAddress>& ips);
-    /// Removes the devices, and with them the addresses.
-    Result<void> leave(const std::vector<IpAddress>& ips);
-    /// Routes may have changed on the NIC: the devices' follow.
-    Result<void> follow_routes(const net::Link& nic, const std::vector<IpAddress>& ips);
+    /// Has the NIC receive the addresses' MACs; it may already. The outcomes, in order.
+    std::vector<Result<void>> receive(const net::Link& nic, const std::vector<IpAddress>& ips);
+    /// What was received for the addresses is not any more.
+    void leave(const std::vector<IpAddress>& ips);
 
-    /// Whose device it is; nullptr for a link that is none of these.
-    [[nodiscard]] const IpAddress* whose(int device) const;
-    /// What is wrong with an address's device among `links`; empty if nothing is.
-    [[nodiscard]] std::string wrong(const IpAddress& ip, const std::vector<net::Link>& links) const;
+    /// Word of a MAC that was taken off a link (RTM_DELNEIGH of AF_BRIDGE): puts it back if it was one of
+    /// these.
+    void lost(const nlmsghdr& message);
+    /// Puts back what a link does not receive any more, as far as it shows what it does. What it put back;
+    /// empty if nothing was missing.
+    std::string mend(int nic);
 
-    /// A device of an address that is not held here.
+    /// A macvlan device with the MAC of a pool's address (lib/vmac). Such a device has no business here.
     struct Stray {
         IpAddress ip;
         net::Link device;
     };
-    /// Removes what an earlier daemon has left of these addresses, or somebody has made.
+    /// Removes what somebody has made, with what is on it and routes by it.
     Result<void> remove(const std::vector<Stray>& strays);
 
   private:
-    [[nodiscard]] bool any_on(int nic) const;
-    /// Removes devices that are not among `standing_` any more.
-    Result<void> remove_devices(const std::vector<net::Link>& devices);
+    struct Nic {
+        net::Fd memberships;
+        std::set<Mac> macs;
+    };
+    Result<void> join(Nic& nic, int link, const Mac& mac);
+    void part(Nic& nic, int link, const Mac& mac);
+    /// Once more, for the kernel counts members and takes this for one. What to say of it.
+    std::string join_again(Nic& nic, int link, const Mac& mac);
 
     net::Netlink& netlink_;
     Tell tell_;
-    std::map<IpAddress, net::Link> standing_;
-    std::map<int, IpAddress> by_index_;  ///< of standing_
+    std::map<int, Nic> nics_;          ///< by the link's index
+    std::map<IpAddress, int> joined_;  ///< the link that receives an address's MAC
 };
 
 }  // namespace buoy::kernel

@@ -100,13 +100,101 @@ TEST_F(gate_program, one_slot_is_open_without_its_neighbours) {
         EXPECT_EQ(passes(ipv4(other, Ipv4::from_value(0x0a0a0000 + i)), tc_in), i == 77) << i;
 }
 
+Bytes from(const Mac& mac, Bytes frame) {
+    std::ranges::copy(mac.bytes, frame.begin() + 6);
+    return frame;
+}
+Bytes to(const Mac& mac, Bytes frame) {
+    std::ranges::copy(mac.bytes, frame.begin());
+    return frame;
+}
+
+TEST_F(gate_program, what_leaves_from_an_address_with_a_virtual_mac_leaves_from_it_and_names_it) {
+    const Mac mac = virtual_mac_of(ours), mac6 = virtual_mac_of(ours6);
+    const auto asks = [](const Mac& by, std::optional<Mac> named) {
+        return wire::encode_ndp(mac_b, by, {ours6, other6, wire::NeighborSolicitation{other6, named}});
+    };
+    const auto says = [](const Mac& by, std::optional<Mac> named) {
+        return wire::encode_ndp(
+            mac_b, by, {ours6, other6, wire::NeighborAdvertisement{ours6, false, true, true, named}});
+    };
+    // As the kernel has it, with the link's MAC; and as it leaves.
+    const std::vector<std::pair<Bytes, Bytes>> frames = {
+        {ipv4(ours, other), from(mac, ipv4(ours, other))},
+        {ipv4(ours, other, 12), from(mac, ipv4(ours, other, 12))},
+        {tagged(ipv4(ours, other), 2), from(mac, tagged(ipv4(ours, other), 2))},
+        {ipv6(ours6, other6), from(mac6, ipv6(ours6, other6))},
+        {ipv6(ours6, other6, 0), from(mac6, ipv6(ours6, other6, 0))},
+        {wire::request(mac_a, ours, other), wire::request(mac, ours, other)},
+        {wire::unicast_reply(mac_b, other, mac_a, ours), wire::unicast_reply(mac_b, other, mac, ours)},
+        {tagged(wire::unicast_reply(mac_b, other, mac_a, ours), 1),
+         tagged(wire::unicast_reply(mac_b, other, mac, ours), 1)},
+        {wire::gratuitous_request(mac_a, ours), wire::gratuitous_request(mac, ours)},
+        {wire::gratuitous_reply(mac, ours), wire::gratuitous_reply(mac, ours)},
+        {asks(mac_a, mac_a), asks(mac6, mac6)},
+        {asks(mac_a, {}), asks(mac6, {})},
+        {says(mac_a, mac_a), says(mac6, mac6)},
+        {says(mac_a, {}), says(mac6, {})},
+        {wire::unsolicited_advertisement(mac6, ours6), wire::unsolicited_advertisement(mac6, ours6)},
+    };
+    for (const auto& [before, after] : frames) {
+        for (const IpAddress& ip : {IpAddress(ours), IpAddress(ours6)}) ASSERT_TRUE(gate_->manage(ip, true));
+        lease(600s);
+        open(false);
+        EXPECT_FALSE(passes(before, tc_out));
+        open();
+        const Ran ran = must_run(before, tc_out);
+        EXPECT_EQ(ran.fate, Fate::passed);
+        EXPECT_EQ(ran.frame, after);
+        lease(-1ms);
+        EXPECT_FALSE(passes(before, tc_out));
+        lease(600s);
+        for (const IpAddress& ip : {IpAddress(ours), IpAddress(ours6)}) ASSERT_TRUE(gate_->manage(ip));
+        EXPECT_EQ(must_run(before, tc_out).frame, before) << "without, it is the kernel's";
+    }
+}
+
+TEST_F(gate_program, what_comes_to_a_virtual_mac_is_for_its_addresss_holder_whatever_it_is) {
+    const Ipv6 far6 = *Ipv6::parse("2001:db8::1");
+    for (const IpAddress& ip : {IpAddress(ours), IpAddress(ours6)}) {
+        const Mac mac = virtual_mac_of(ip);
+        // To the address, about it, or through its holder to somewhere else.
+        const std::vector<Bytes> frames = {
+            to(mac, ip.is_v4() ? ipv4(other, ours) : ipv6(other6, ours6)),
+            to(mac,
+               ip.is_v4() ? wire::request(mac_b, other, ours) : wire::solicitation(mac_b, other6, ours6)),
+            to(mac, ip.is_v4() ? wire::unicast_reply(mac, ours, mac_b, other)
+                               : wire::solicited_advertisement(mac, ours6, mac_b, other6)),
+            to(mac, ipv4(other, Ipv4{{192, 0, 2, 1}})),
+            to(mac, ipv6(other6, far6)),
+            to(mac, wire::request(mac_b, other, Ipv4{{10, 9, 0, 77}})),
+            to(mac, ethernet(0x88cc, Bytes(60, 1))),
+        };
+        ASSERT_TRUE(gate_->manage(ip, true));
+        for (const Bytes& frame : frames) {
+            for (const Way& way : {tc_in, xdp_in}) {
+                lease(600s);
+                gate_->shut(ip);
+                EXPECT_FALSE(passes(frame, way)) << way.name;
+                gate_->open(ip);
+                const Ran ran = must_run(frame, way);
+                EXPECT_EQ(ran.fate, Fate::passed) << way.name;
+                EXPECT_EQ(ran.frame, way.how == Attach::xdp ? to(link_mac, frame) : frame) << way.name;
+                lease(-1ms);
+                EXPECT_FALSE(passes(frame, way)) << way.name;
+            }
+            EXPECT_EQ(must_run(to(virtual_mac_of(other), frame), xdp_in).frame[5],
+                      virtual_mac_of(other).bytes[5])
+                << "another's MAC stays";
+        }
+        ASSERT_TRUE(gate_->manage(ip));
+        EXPECT_TRUE(passes(frames.back(), tc_in)) << "it has none any more";
+    }
+}
+
 TEST_F(gate_program, whatever_leaves_from_a_virtual_mac_is_judged_as_its_address) {
     ASSERT_TRUE(gate_->manage(ours, true));
     ASSERT_TRUE(gate_->manage(ours6, true));
-    const auto from = [](const Mac& mac, Bytes frame) {
-        std::ranges::copy(mac.bytes, frame.begin() + 6);
-        return frame;
-    };
     // A host without an address of its own reports with none.
     const Bytes report = ipv6(Ipv6{}, *Ipv6::parse("ff02::16"), 0);
     const Bytes unknown = ethernet(0x88cc, ports(7, 8));

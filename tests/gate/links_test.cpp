@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "buoy/virtual_mac.hpp"
 #include "service/gate/gate.h"
 #include "tests/gate/cases.hpp"
 #include "tests/gate/program.hpp"
@@ -77,15 +78,15 @@ class Client {
 };
 
 /// A TCP segment without data, with its checksum.
-Bytes segment(std::uint8_t flags, std::uint16_t port) {
+Bytes segment(std::uint8_t flags, std::uint16_t port, const Ipv6& to = ip6) {
     Bytes tcp;
     append_number(tcp, port);
     append_number(tcp, service_port);
     tcp.insert(tcp.end(), {0, 0, 0, 1, 0, 0, 0, 0, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0});
-    const auto sum = wire::checksum(client6, ip6, protocol_tcp, tcp);
+    const auto sum = wire::checksum(client6, to, protocol_tcp, tcp);
     tcp[16] = static_cast<std::uint8_t>(sum >> 8);
     tcp[17] = static_cast<std::uint8_t>(sum);
-    return ipv6_packet(client6, ip6, protocol_tcp, tcp);
+    return ipv6_packet(client6, to, protocol_tcp, tcp);
 }
 Bytes addressed(const Bytes& packet, const Mac& to) {
     Bytes frame = ipv6_frame(packet, to);
@@ -140,6 +141,16 @@ class gate_links : public GateTest {
         opts.priority = priority;
         ASSERT_EQ(bpf_tc_attach(&hook, &opts), 0);
         close(program);
+    }
+    /// Listens on every address of the link.
+    int server() {
+        const int made = socket(AF_INET6, SOCK_STREAM, 0);
+        sockaddr_in6 any{};
+        any.sin6_family = AF_INET6;
+        any.sin6_port = htons(service_port);
+        EXPECT_EQ(bind(made, reinterpret_cast<sockaddr*>(&any), sizeof any), 0);
+        EXPECT_EQ(listen(made, 16), 0);
+        return made;
     }
     int link_ = 0;
 };
@@ -240,12 +251,7 @@ TEST_F(gate_links, links_of_the_daemon_before_are_known_until_they_are_taken_ove
 TEST_F(gate_links, stack_takes_what_comes_for_the_services_mac) {
     ASSERT_TRUE(command("ip address add " + ip6.to_string() + "/64 dev g0 nodad && ip -6 neigh add " +
                         client6.to_string() + " lladdr " + client_mac.to_string() + " dev g0"));
-    const int server = socket(AF_INET6, SOCK_STREAM, 0);
-    sockaddr_in6 any{};
-    any.sin6_family = AF_INET6;
-    any.sin6_port = htons(service_port);
-    ASSERT_EQ(bind(server, reinterpret_cast<sockaddr*>(&any), sizeof any), 0);
-    ASSERT_EQ(listen(server, 16), 0);
+    const int listening = server();
     const Client client;
     std::uint16_t port = 50000;
     for (const Attach how : {Attach::tc, Attach::xdp})
@@ -267,7 +273,7 @@ TEST_F(gate_links, stack_takes_what_comes_for_the_services_mac) {
             EXPECT_TRUE(client.next(accepts(port)));
             EXPECT_EQ(gate_->counters(ip6, bucket).dropped, before + 1);
         }
-    close(server);
+    close(listening);
 }
 
 TEST_F(gate_links, question_on_the_wire_is_answered_once_with_the_services_mac) {
@@ -294,6 +300,46 @@ TEST_F(gate_links, question_on_the_wire_is_answered_once_with_the_services_mac) 
             wire::encode_ndp(client_mac, nic_mac,
                              {ip6, client6, wire::NeighborAdvertisement{ip6, false, true, true, group}}));
     }
+}
+
+TEST_F(gate_links, stack_is_asked_and_reached_at_virtual_macs_and_answers_from_them) {
+    const Ipv6 unmanaged = *Ipv6::parse("fd00:9:1:2::1");
+    ASSERT_TRUE(command("ip address add " + ip6.to_string() + "/64 dev g0 nodad && ip address add " +
+                        unmanaged.to_string() + "/64 dev g0 nodad && ip address add 10.9.0.80/16 dev g0"));
+    const int listening = server();
+    const Mac mac4 = virtual_mac_of(ip4), mac6 = virtual_mac_of(ip6);
+    const Client client;
+    std::uint16_t port = 50000;
+    const auto to_client = [](const Bytes& f) {
+        return std::equal(client_mac.bytes.begin(), client_mac.bytes.end(), f.begin());
+    };
+    for (const IpAddress& ip : {IpAddress(ip4), IpAddress(ip6)}) {
+        ASSERT_TRUE(gate_->manage(ip, true));
+        gate_->open(ip);
+    }
+    lease(600s);
+    for (const Attach how : {Attach::tc, Attach::xdp}) {
+        ASSERT_TRUE(gate_->attach(link_, how));
+        client.send(wire::request(client_mac, client4, ip4));
+        const auto reply = client.next(to_client);
+        ASSERT_TRUE(reply);
+        EXPECT_EQ(*reply, wire::encode_arp(client_mac, mac4,
+                                           {wire::Arp::Operation::reply, mac4, ip4, client_mac, client4}));
+        client.send(wire::solicitation(client_mac, client6, ip6));
+        const auto advertised = client.next(to_client);
+        ASSERT_TRUE(advertised);
+        EXPECT_EQ(*advertised, wire::encode_ndp(client_mac, mac6,
+                                                {ip6, client6,
+                                                 wire::NeighborAdvertisement{ip6, false, true, true, mac6}}));
+        // Whatever comes to the MAC is the stack's, and what it says leaves from its address's.
+        for (const auto& [ip, source] : {std::pair{ip6, mac6}, std::pair{unmanaged, nic_mac}}) {
+            client.send(addressed(segment(2, ++port, ip), mac6));
+            const auto accepted = client.next(accepts(port));
+            ASSERT_TRUE(accepted) << ip.to_string();
+            EXPECT_TRUE(std::equal(source.bytes.begin(), source.bytes.end(), accepted->begin() + 6));
+        }
+    }
+    close(listening);
 }
 
 TEST_F(gate_links, two_pools_on_one_link_do_not_touch_each_other) {

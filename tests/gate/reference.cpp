@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/gate/reference.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <set>
 
@@ -124,7 +125,7 @@ Ruling arp(const Reader& packet, bool in, const World& world) {
     if (found == world.end()) return {};
     const Managed& managed = found->second;
     const bool request = packet.u16(6) == 1;
-    if (!managed.answer) return {Ruling::of_bucket, ip, bucket(other, ip, managed)};
+    if (!managed.answer) return {Ruling::of_bucket, ip, bucket(other, ip, managed), in ? 0 : packet.at() + 8};
     if (in) {
         if (sender == target) return {Ruling::refused, ip};
         return request ? Ruling{Ruling::question, ip, bucket(other, ip, managed)}
@@ -132,6 +133,17 @@ Ruling arp(const Reader& packet, bool in, const World& world) {
     }
     if (packet.address<Mac>(8) == *managed.answer) return {Ruling::of_lease, ip};
     return {request && sender != target ? Ruling::of_lease : Ruling::refused, ip};
+}
+
+/// What leaves, with the MAC in an option of this type if it begins with one.
+Ruling named(const Ipv6& service, std::uint32_t bucket, const Reader& nd, std::uint8_t type) {
+    try {
+        nd.need(32);
+        if (nd.u8(24) == type && nd.u8(25) == 1)
+            return {Ruling::of_bucket, service, bucket, nd.at() + 26, nd.at()};
+    } catch (const Cut&) {
+    }
+    return {Ruling::of_bucket, service, bucket};
 }
 
 std::optional<Ruling> discovery(const Reader& ip, const Upper& upper, bool in, const World& world) {
@@ -149,7 +161,8 @@ std::optional<Ruling> discovery(const Reader& ip, const Upper& upper, bool in, c
     if (asks == in) {
         const Managed* about = managed(target);
         if (about == nullptr) return std::nullopt;
-        if (!about->answer) return Ruling{Ruling::of_bucket, target, bucket(in ? from : to, target, *about)};
+        if (!about->answer && in) return Ruling{Ruling::of_bucket, target, bucket(from, target, *about)};
+        if (!about->answer) return named(target, bucket(to, target, *about), nd, 2);
         if (!in) {
             try {
                 const bool named = nd.u8(24) == 2 && nd.u8(25) == 1 && nd.address<Mac>(26) == *about->answer;
@@ -165,6 +178,7 @@ std::optional<Ruling> discovery(const Reader& ip, const Upper& upper, bool in, c
     }
     if (asks) {
         if (answered(target)) return Ruling{Ruling::refused, target};
+        if (managed(from) != nullptr && managed(from)->own) return named(from, 0, nd, 1);
         return answered(from) ? std::optional(Ruling{Ruling::of_lease, from}) : std::nullopt;
     }
     return answered(to) ? std::optional(Ruling{Ruling::of_lease, to}) : std::nullopt;
@@ -196,9 +210,7 @@ Ruling packet(const Reader& ip, bool v6, bool in, const World& world) {
     }
 }
 
-}  // namespace
-
-Ruling ruling(const Bytes& frame, bool in, const World& world) {
+Ruling by_content(const Bytes& frame, bool in, const World& world) {
     try {
         Reader at = Reader(frame).from(12);
         for (int tags = 0; tags < 2 && (at.u16(0) == 0x8100 || at.u16(0) == 0x88a8); ++tags) {
@@ -219,6 +231,27 @@ Ruling ruling(const Bytes& frame, bool in, const World& world) {
     } catch (const Cut&) {
         return {};
     }
+}
+
+}  // namespace
+
+Bytes renamed(Bytes frame, const Ruling& ruling, bool in, const Mac& own, std::optional<Mac> link) {
+    const auto put = [&](const Mac& mac, std::size_t at) {
+        std::ranges::copy(mac.bytes, frame.begin() + static_cast<std::ptrdiff_t>(at));
+    };
+    if (in && link && Reader(frame).address<Mac>(0) == own) put(*link, 0);
+    if (!in) put(own, 6);
+    if (!in && ruling.named_at != 0) put(own, ruling.named_at);
+    return frame;
+}
+
+Ruling ruling(const Bytes& frame, bool in, const World& world) {
+    const Ruling ruled = by_content(frame, in, world);
+    if (ruled.kind != Ruling::nobodys) return ruled;
+    const Mac mac = Reader(frame).address<Mac>(in ? 0 : 6);
+    for (const auto& [ip, managed] : world)
+        if (managed.own == mac) return {Ruling::of_bucket, ip, 0};
+    return ruled;
 }
 
 }  // namespace buoy::gate
