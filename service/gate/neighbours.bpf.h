@@ -141,7 +141,9 @@ static __always_inline enum verdict judge_arp(const struct frame* f, __u32 at) {
         }
         return lease_lasts() ? passed : dropped;
     }
-    if (client == ip) return dropped; /* somebody else claims it */
+    /* What somebody else claims is for the daemon to hear (RFC 5227 section 2.4). The kernel takes nothing in
+     * that comes from an address of its own, and what it might say of it does not leave. */
+    if (client == ip) return untouched;
     if (!request) return lease_lasts() ? received(f, service) : dropped;
     const enum verdict verdict = judge(f, service, bucket_of_ipv4(service, client, ip));
     return verdict == passed ? answer_arp(f, at, &arp, service) : verdict;

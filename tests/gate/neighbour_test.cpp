@@ -155,9 +155,17 @@ TEST_F(gate_neighbours, malformed_question_is_answered_by_nobody) {
     EXPECT_EQ(must_run(cut_short, tc_in).fate, Fate::passed);
 }
 
-TEST_F(gate_neighbours, who_claims_the_address_does_not_reach_the_kernel) {
-    expect_silence(wire::gratuitous_request(client_mac, ip4), {tc_in, xdp_in});
-    expect_silence(wire::gratuitous_reply(client_mac, ip4), {tc_in, xdp_in});
+TEST_F(gate_neighbours, who_claims_the_address_is_heard_with_and_without_a_lease) {
+    for (const Bytes& claim :
+         {wire::gratuitous_request(client_mac, ip4), wire::gratuitous_reply(client_mac, ip4),
+          wire::unsolicited_advertisement(client_mac, ip6)})
+        for (const Way& way : {tc_in, xdp_in})
+            for (const auto left : {600s, -1s}) {
+                lease(left);
+                const Ran ran = must_run(claim, way);
+                EXPECT_EQ(ran.fate, Fate::passed) << way.name;
+                EXPECT_EQ(ran.frame, claim) << way.name;
+            }
 }
 
 TEST_F(gate_neighbours, kernel_says_nothing_about_the_address) {

@@ -127,7 +127,7 @@ Ruling arp(const Reader& packet, bool in, const World& world) {
     const bool request = packet.u16(6) == 1;
     if (!managed.answer) return {Ruling::of_bucket, ip, bucket(other, ip, managed), in ? 0 : packet.at() + 8};
     if (in) {
-        if (sender == target) return {Ruling::refused, ip};
+        if (sender == target) return {};
         return request ? Ruling{Ruling::question, ip, bucket(other, ip, managed)}
                        : Ruling{Ruling::of_lease, ip};
     }
