@@ -24,6 +24,7 @@
 
 #include "lib/net/errors.hpp"
 #include "service/io/boot_clock.hpp"
+#include "service/io/pipe.hpp"
 #include "service/io/spawn.hpp"
 
 namespace buoy::io {
@@ -91,17 +92,6 @@ class Starter {
     std::unique_ptr<Order> take();
 
   private:
-    struct Pipe {
-        net::Fd read;
-        net::Fd write;
-        bool open() {
-            std::array<int, 2> ends{-1, -1};
-            if (pipe2(ends.data(), O_CLOEXEC) != 0) return false;
-            read = net::Fd(ends[0]);
-            write = net::Fd(ends[1]);
-            return true;
-        }
-    };
     void work();
 
     Pipe wanted_;

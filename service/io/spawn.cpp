@@ -14,23 +14,15 @@
 #include <cerrno>
 
 #include "lib/net/errors.hpp"
+#include "service/io/pipe.hpp"
 
 namespace buoy::io {
 namespace {
 
-struct Pipe {
-    net::Fd read;
-    net::Fd write;
-
-    bool open() {
-        std::array<int, 2> ends{-1, -1};
-        if (pipe2(ends.data(), O_CLOEXEC) != 0) return false;
-        read = net::Fd(ends[0]);
-        write = net::Fd(ends[1]);
-        // Ours alone: a program may take it amiss to find its output non-blocking.
-        return fcntl(read.get(), F_SETFL, O_NONBLOCK) == 0;
-    }
-};
+// Our end does not block. The other one does: a program may take it amiss to find its output non-blocking.
+bool open_output(Pipe& pipe) {
+    return pipe.open() && fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK) == 0;
+}
 
 // What posix_spawn is to do on its way, with the memory that takes.
 class Plan {
@@ -88,7 +80,7 @@ Result<Spawned> spawn(const std::vector<std::string>& argv) {
     };
     Pipe output;
     Pipe errors;
-    if (!output.open() || !errors.open()) return failed(errno);
+    if (!open_output(output) || !open_output(errors)) return failed(errno);
     Plan plan;
     Spawned child;
     int error = plan.prepare(output.write.get(), errors.write.get());

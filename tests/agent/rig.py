@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import unittest
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -240,11 +241,13 @@ class Host:
 
     # As a client
 
-    def reaches(self, ip: str, patience_s: float = 2) -> bool:
+    def reaches(self, ip: str, patience_s: float = 2, source: str = "") -> bool:
         """Whether somebody answers for an address: a refused connection is an answer as well."""
         family = socket.AF_INET6 if ":" in ip else socket.AF_INET
         with self.inside(), socket.socket(family, socket.SOCK_STREAM) as one:
             one.settimeout(patience_s)
+            if source:
+                one.bind((source, 0))
             try:
                 one.connect((ip, 9))
             except ConnectionRefusedError:
@@ -252,6 +255,35 @@ class Host:
             except OSError:
                 return False
             return True
+
+
+class Sending:
+    """A host that sends frames on and on, as context manager; what cannot be sent is left out."""
+
+    def __init__(self, host: Host, frames: list[bytes]) -> None:
+        with host.inside():
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            self._socket.bind(("eth0", 0))
+        self._frames, self._done, self.sent = frames, threading.Event(), 0
+        self._thread = threading.Thread(target=self._send, daemon=True)
+
+    def _send(self) -> None:
+        while not self._done.wait(0.0005):
+            for frame in self._frames:
+                try:
+                    self._socket.send(frame)
+                    self.sent += 1
+                except OSError:
+                    pass
+
+    def __enter__(self) -> Sending:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self._socket.close()
 
 
 def exiting(pid: int) -> bool:

@@ -7,10 +7,9 @@ import os
 import random
 import socket
 import struct
-import threading
 import unittest
 
-from rig import IP4, IP6, NET4, AgentTest, Host, mac_of
+from rig import IP4, IP6, NET4, AgentTest, Sending, mac_of
 from sniffer import announces, claims
 from test_virtual_mac import arp_request
 
@@ -169,8 +168,8 @@ class Ipv6(ConflictTest):
 class Flood(ConflictTest):
     """Malformed and hostile frames while the agent listens: an answer, never a crash."""
 
-    def flood(self, frames: list[bytes]) -> Flooding:
-        return Flooding(self.rival, frames)
+    def flood(self, frames: list[bytes]) -> Sending:
+        return Sending(self.rival, frames)
 
     def noise(self) -> list[bytes]:
         """ARP and neighbour discovery cut short, too long, with wrong lengths and with random bytes."""
@@ -212,36 +211,6 @@ class Flood(ConflictTest):
             with self.flood(self.noise()):
                 answer = self.node.agent("monitor", ip=ip, level=10, gateway_check=gateway)
             self.refused(GENERIC, answer, gateway, "does not answer")
-
-
-class Flooding:
-    """Frames sent as fast as it goes, as context manager."""
-
-    def __init__(self, host: Host, frames: list[bytes]) -> None:
-        with host.inside():
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-            self._socket.bind(("eth0", 0))
-        self._frames, self._done, self.sent = frames, threading.Event(), 0
-        self._thread = threading.Thread(target=self._send, daemon=True)
-
-    def _send(self) -> None:
-        while not self._done.is_set():
-            for frame in self._frames:
-                try:
-                    self._socket.send(frame)
-                    self.sent += 1
-                except OSError:
-                    pass
-            self._done.wait(0.001)
-
-    def __enter__(self) -> Flooding:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._done.set()
-        self._thread.join()
-        self._socket.close()
 
 
 if __name__ == "__main__":

@@ -7,10 +7,9 @@ import itertools
 import random
 import socket
 import struct
-import threading
 import unittest
 
-from rig import IP4, IP6, NET4, NET6, PROBE, AgentTest, Host, mac_of
+from rig import IP4, IP6, NET4, NET6, PROBE, AgentTest, Sending, mac_of
 from sniffer import Seen, announces, claims, speaks_from
 from lab.frames import Advertisement, Arp, Solicitation
 
@@ -27,31 +26,6 @@ def arp_request(sender_mac: str, sender_ip: str, target_ip: str) -> bytes:
         b"\xff" * 6 + mac + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x800, 6, 4, 1) + mac
         + socket.inet_aton(sender_ip) + b"\0" * 6 + socket.inet_aton(target_ip)
     )  # fmt: skip
-
-
-class Asking:
-    """A host that asks for an address all the time, as context manager."""
-
-    def __init__(self, host: Host, frames: list[bytes]) -> None:
-        with host.inside():
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-            self._socket.bind(("eth0", 0))
-        self._frames, self._done = frames, threading.Event()
-        self._thread = threading.Thread(target=self._ask, daemon=True)
-
-    def _ask(self) -> None:
-        while not self._done.wait(0.0005):
-            for frame in self._frames:
-                self._socket.send(frame)
-
-    def __enter__(self) -> Asking:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._done.set()
-        self._thread.join()
-        self._socket.close()
 
 
 class VirtualMacTest(AgentTest):
@@ -98,31 +72,18 @@ class AsSeenByTheSegment(VirtualMacTest):
 
     def reaches_from(self, source: str, ip: str) -> bool:
         """Whether the client reaches an address from another one of its own."""
-        return self.bound(self.client, source, ip)
+        return self.client.reaches(ip, 3, source)
 
     def node_reaches_from(self, source: str, ip: str) -> bool:
         """Whether the node reaches the client from the floating address."""
-        return self.bound(self.node, source, ip)
-
-    def bound(self, host: Host, source: str, ip: str) -> bool:
-        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-        with host.inside(), socket.socket(family) as one:
-            one.settimeout(3)
-            one.bind((source, 0))
-            try:
-                one.connect((ip, 9))
-            except ConnectionRefusedError:
-                return True
-            except OSError:
-                return False
-            return True
+        return self.node.reaches(ip, 3, source)
 
     def test_there_is_no_moment_at_which_the_nic_speaks_for_the_address(self) -> None:
         """Asked all the time, by broadcast and with packets, through starts and stops."""
         self.client.ip(f"neighbor replace {IP4} lladdr {VMAC} dev eth0 nud permanent")
         syn = self.syn()
         asking = [arp_request(mac_of(100), f"{NET4}.100", IP4), syn]
-        with self.segment.sniff() as wire, Asking(self.client, asking):
+        with self.segment.sniff() as wire, Sending(self.client, asking):
             for _ in range(15):
                 self.start(ip=IP4, mac=VMAC)
                 wire.wait("an answer to a packet", lambda f: f.port == "node" and speaks_from(IP4)(f), 1)

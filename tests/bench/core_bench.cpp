@@ -62,8 +62,8 @@ Beat beat_of(std::uint32_t from, const Tag& tag, std::uint64_t hash, TimePoint c
     return b;
 }
 
-// Brings a fresh core into a primary configuration whose state is `state`.
-void bring_in(Ownership& core, TimePoint& now, std::uint32_t nodes, std::uint32_t slots) {
+// Brings a fresh core into a primary configuration of so many nodes and slots. False when it did not get in.
+bool bring_in(Ownership& core, TimePoint& now, std::uint32_t nodes, std::uint32_t slots) {
     core.step(now,
               Started{id(0), {1}, Duration(50'000'000), Duration(500'000'000), {{"web", 1, slots, {}, {}}}});
     core.step(now, EffectDone{{1}});
@@ -112,6 +112,7 @@ void bring_in(Ownership& core, TimePoint& now, std::uint32_t nodes, std::uint32_
                 if (const auto* entry = std::get_if<Entry>(&sent->message))
                     core.step(now, EntryDelivered{*entry});
     }
+    return core.phase() == Ownership::Phase::primary && !core.out();
 }
 
 // What a rotation of the journal costs the driver.
@@ -132,9 +133,7 @@ void beat_step(benchmark::State& state) {
     const auto slots = static_cast<std::uint32_t>(state.range(1));
     Ownership core;
     TimePoint now{std::chrono::seconds(100)};
-    bring_in(core, now, nodes, slots);
-    if (core.phase() != Ownership::Phase::primary || core.out())
-        return state.SkipWithError("the node is not in");
+    if (!bring_in(core, now, nodes, slots)) return state.SkipWithError("the node is not in");
     // Twice around, so that everything is known and open.
     std::vector<Event> beats;
     for (int round = 0; round < 3; ++round)
@@ -170,9 +169,7 @@ void membership_change(benchmark::State& state) {
     const auto slots = static_cast<std::uint32_t>(state.range(1));
     Ownership core;
     TimePoint now{std::chrono::seconds(100)};
-    bring_in(core, now, nodes, slots);
-    if (core.phase() != Ownership::Phase::primary || core.out())
-        return state.SkipWithError("the node is not in");
+    if (!bring_in(core, now, nodes, slots)) return state.SkipWithError("the node is not in");
     const NodeId other = id(nodes - 1);
     const NodeIndex place = core.agreed().find(other);
     std::uint32_t count = 1;
