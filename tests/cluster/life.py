@@ -84,9 +84,8 @@ class Handover(FloatingTest):
         self.cluster.pcs("node", "unstandby", node)
         self.cluster.wait_view(f"{node} to return", lambda view: not view.standby)
         self.cluster.settle()
-        probe.wait_answer(target)
-        self.assertEqual([], probe.stop().since(returned_ms).gaps(), "the return was noticed")
         self.assert_moved(probe, target)
+        self.assertEqual([], probe.report().since(returned_ms).gaps(), "the return was noticed")
 
 
 class Loss(FloatingTest):
