@@ -12,6 +12,7 @@
 
 #include "ipc/client.hpp"
 #include "net/link.hpp"
+#include "pool/conflict.hpp"
 #include "pool/daemon.hpp"
 #include "pool/stored.hpp"
 #include "service/gate/silence.hpp"
@@ -104,6 +105,7 @@ Outcome<> start(const pool::PoolParameters& parameters) {
     auto client = reach_daemon(parameters, daemon_patience);
     if (!client && client.error().code == ENOENT) return failure(Exit::installed, client.error());
     if (!client) return failure(Exit::generic, client.error());
+    if (auto alone = check_for_conflicts(parameters, *client); !alone) return alone;
     auto reply =
         client->request({{"request", "start-pool"}, {"pool", parameters.to_json()}}, change_patience);
     if (!reply) {

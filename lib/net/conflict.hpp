@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "buoy/ip.hpp"
@@ -29,6 +30,19 @@ ProbeTiming rfc5227_timing(const std::function<double()>& random);
 /// Asks the segment for `ip` without claiming it. Gives the MAC of a host that has it, or that is asking for
 /// it at the same moment; nothing when all was quiet.
 Result<std::optional<Mac>> probe_for_conflict(const Link& link, const Ipv4& ip, const ProbeTiming& timing);
+
+/// A host that has an address.
+struct Rival {
+    IpAddress ip;
+    Mac mac;
+    bool operator==(const Rival&) const = default;
+};
+
+/// The same question about many addresses of either family (RFC 5227 section 2.1.1, RFC 4862 section 5.4), at
+/// most 10,000 probes a second: the first host that is found to have one. Other hosts' probes are no answer,
+/// for the nodes of a cluster may all be asking.
+Result<std::optional<Rival>> probe_many(const Link& link, std::span<const IpAddress> ips,
+                                        const ProbeTiming& timing);
 
 /// Asks `target` on the link, by ARP or neighbour solicitation from the address `from`, whether it is there:
 /// up to `questions` times, 300 ms apart. True when it answers.

@@ -2,12 +2,15 @@
 #include "net/packet_socket.hpp"
 
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 #include "net/errors.hpp"
 
@@ -33,6 +36,20 @@ Result<PacketSocket> PacketSocket::open(const Link& link, std::uint16_t ethertyp
     if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) != 0)
         return fail_errno(errno, fmt::format("cannot listen for frames on {}", link.name));
     return PacketSocket(std::move(fd), link.name);
+}
+
+void PacketSocket::hear_advertisements_only() {
+    constexpr unsigned header = 14;  // of Ethernet
+    sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, header + 6),  // next header
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, 3),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, header + 40),  // type
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 136, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, ~0U),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    const sock_fprog filter{std::size(code), code};
+    setsockopt(fd_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
 }
 
 Result<void> PacketSocket::send(std::span<const std::uint8_t> frame) {

@@ -20,6 +20,13 @@ class PacketSocket {
     /// on the link are not received.
     static Result<PacketSocket> open(const Link& link, std::uint16_t ethertype);
 
+    /// Drops in the kernel all that one may not care about: IPv6 other than advertisements of neighbours (RFC
+    /// 4861 section 4.4) without extension headers. Best effort; a few more may have come before.
+    void hear_advertisements_only();
+
+    /// The socket, for poll(2): readable when a frame is there.
+    [[nodiscard]] int fd() const { return fd_.get(); }
+
     /// Sends one whole frame. Fails with ENETDOWN when the link is down, ENXIO when it has gone.
     Result<void> send(std::span<const std::uint8_t> frame);
 

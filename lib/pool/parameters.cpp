@@ -32,6 +32,9 @@ constexpr std::array rebalance_words = {Word<Rebalance>{"auto", Rebalance::autom
                                         Word<Rebalance>{"never", Rebalance::never}};
 constexpr std::array link_down_words = {Word<LinkDown>{"release", LinkDown::release},
                                         Word<LinkDown>{"ignore", LinkDown::ignore}};
+constexpr std::array conflict_check_words = {Word<ConflictCheck>{"off", ConflictCheck::off},
+                                             Word<ConflictCheck>{"fast", ConflictCheck::fast},
+                                             Word<ConflictCheck>{"rfc5227", ConflictCheck::rfc5227}};
 constexpr std::array on_conflict_words = {Word<OnConflict>{"defend", OnConflict::defend},
                                           Word<OnConflict>{"report", OnConflict::report},
                                           Word<OnConflict>{"release", OnConflict::release}};
@@ -238,6 +241,7 @@ void read_announcements(Reader& reader, PoolParameters& into) {
     into.announce_pps = static_cast<std::uint32_t>(
         reader.number("announce_pps", into.announce_pps, 10, 10'000'000, "frames a second"));
     read_announce_to(reader, into);
+    reader.choice("conflict_check", conflict_check_words, into.conflict_check);
     reader.choice("on_conflict", on_conflict_words, into.on_conflict);
 }
 
@@ -402,6 +406,7 @@ json PoolParameters::to_json() const {
             {"announce_refresh", announce_refresh.count()},
             {"announce_pps", announce_pps},
             {"announce_to", list_text(announce_to)},
+            {"conflict_check", word_of(conflict_check_words, conflict_check)},
             {"on_conflict", word_of(on_conflict_words, on_conflict)},
             {"link_down", word_of(link_down_words, link_down)},
             {"hold_ms", hold.count()},

@@ -42,6 +42,7 @@ inline constexpr std::array pool_parameters = {
     ParameterInfo{"announce_refresh", "integer", "0", false, true},
     ParameterInfo{"announce_pps", "integer", "100000", false, true},
     ParameterInfo{"announce_to", "string", "", false, true},
+    ParameterInfo{"conflict_check", "select", "off", false, true},
     ParameterInfo{"on_conflict", "select", "defend", false, true},
     ParameterInfo{"link_down", "select", "release", false, true},
     ParameterInfo{"hold_ms", "integer", "1000", false, true},
@@ -65,6 +66,9 @@ enum class Hash : std::uint8_t { source, source_port, tuple };
 enum class Layer2 : std::uint8_t { multicast, flood };
 /// Where the gate sits at ingress.
 enum class Attach : std::uint8_t { tc, xdp };
+
+/// Whether, and how long, the first member of a pool looks for other hosts that have its addresses.
+enum class ConflictCheck : std::uint8_t { off, fast, rfc5227 };
 
 /// What to do about a host outside the pool that claims an address which is held here (RFC 5227 section 2.4).
 /// "release" gives up an address that is claimed again within 10 s; not with buckets.
@@ -97,6 +101,7 @@ struct PoolParameters {
     std::chrono::seconds announce_refresh{0};  ///< between announcements of what is held; 0: none
     std::uint32_t announce_pps = 100'000;      ///< frames a second
     std::vector<IpAddress> announce_to;        ///< told by unicast as well, of either family
+    ConflictCheck conflict_check = ConflictCheck::off;
     OnConflict on_conflict = OnConflict::defend;
     LinkDown link_down = LinkDown::release;
     /// How long a lost carrier has to be back before the node counts as eligible again.

@@ -8,7 +8,7 @@
 #include <cerrno>
 
 #include "net/route.hpp"
-#include "vmac/virtual_mac.hpp"
+#include "vmac/nic.hpp"
 
 namespace buoy::kernel {
 
@@ -24,27 +24,6 @@ Result<std::optional<net::Route>> route_to(net::Netlink& netlink, const IpAddres
     if (!known) return tl::unexpected<Error>(known.error());
     const auto* route = net::on_link_route(*known, ip, link);
     return route == nullptr ? std::nullopt : std::optional(*route);
-}
-
-Result<net::Link> find_nic(net::Netlink& netlink, const PoolPlan& plan) {
-    if (!plan.nic.empty()) {
-        auto nic = net::find_link(netlink, plan.nic);
-        if (!nic && nic.error().code == ENODEV)
-            return fail(fmt::format("nic={}: there is no such interface on this node", plan.nic), ENODEV);
-        return nic;
-    }
-    const IpAddress& first = plan.addresses.front();
-    auto route = route_to(netlink, first, 0);
-    if (!route) return tl::unexpected<Error>(route.error());
-    if (!*route)
-        return fail(fmt::format("no interface of this node has a network that contains {}: set nic, and "
-                                "cidr_netmask",
-                                first.to_string()),
-                    ENODEV);
-    auto nic = net::find_link(netlink, (*route)->link);
-    // A device of an address outside every network of its NIC, which comes and goes.
-    if (nic && vmac::is_device(*nic)) return net::find_link(netlink, *nic->parent);
-    return nic;
 }
 
 Result<int> prefix_length(net::Netlink& netlink, const PoolPlan& plan, const net::Link& nic, bool v4) {
@@ -70,7 +49,7 @@ net::Address Place::address(const IpAddress& ip) const {
 }
 
 Result<Place> find_place(net::Netlink& netlink, const PoolPlan& plan) {
-    auto nic = find_nic(netlink, plan);
+    auto nic = vmac::find_nic(netlink, plan.nic, plan.addresses.front());
     if (!nic) return tl::unexpected<Error>(nic.error());
     const auto prefix4 = prefix_length(netlink, plan, *nic, true);
     if (!prefix4) return tl::unexpected<Error>(prefix4.error());

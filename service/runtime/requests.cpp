@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
 
 #include "service/runtime/texts.hpp"
@@ -266,7 +267,13 @@ void Requests::stop_pool(const json& request, Reply reply) {
 void Requests::check_pool(const json& request, Reply reply) {
     const std::string name = text_in(request, "name");
     const View view = out_.view();
-    json answer{{"ok", true}, {"started", pools_.find(name) != nullptr}, {"ready", false}, {"problem", ""}};
+    const core::Pool* pool = view.ownership.agreed().pool(name);
+    json answer{{"ok", true},
+                {"started", pools_.find(name) != nullptr},
+                {"primary", view.status.primary},
+                {"members", pool == nullptr ? 0 : std::popcount(pool->members)},
+                {"ready", false},
+                {"problem", ""}};
     const auto because = [&](const std::string& problem) {
         answer["problem"] = problem;
         reply(answer);
@@ -274,7 +281,6 @@ void Requests::check_pool(const json& request, Reply reply) {
     if (pools_.find(name) == nullptr) return because("");
     // What follows is the cluster's to settle, and no restart of the pool would help it.
     answer["waiting"] = true;
-    const core::Pool* pool = view.ownership.agreed().pool(name);
     const core::NodeIndex self = view.ownership.agreed().find(view.ownership.self());
     if (!view.status.quorate) return because("this node has no quorum");
     if (!view.status.primary && !view.status.other_leases.empty())

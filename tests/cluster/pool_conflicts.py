@@ -8,12 +8,14 @@ import re
 import socket
 import struct
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pooling import PoolTest
 
 from lab.frames import Advertisement, Arp, Frame, Solicitation
 from lab.kernel import inside_netns
+from lab.pool import Pool, expand
 from lab.switch import CLIENT, socket_of
 from lab.waiting import wait_until
 
@@ -47,7 +49,17 @@ def advertisement(mac: str, address: str) -> bytes:
     return b"\x33\x33\x00\x00\x00\x01" + packed(mac) + struct.pack("!H", 0x86DD) + header + message
 
 
-class Conflicts(PoolTest):
+class AmongOthers(PoolTest):
+    """The client may have an address of the pool."""
+
+    def put(self, action: str, address: str) -> None:
+        """Give the client an address, or take it away."""
+        length, device = ipaddress.ip_address(address).max_prefixlen, socket_of(CLIENT, "lan").device
+        nodad = ["nodad"] if ":" in address and action == "add" else []
+        self.cluster.run(CLIENT, ["ip", "address", action, f"{address}/{length}", "dev", device, *nodad])
+
+
+class Conflicts(AmongOthers):
     watched = False
 
     def set_option(self, name: str, value: str) -> None:
@@ -136,12 +148,6 @@ class Conflicts(PoolTest):
         status = self.pool.status(node)
         rows = [row for pool in status["pools"] for row in pool["table"]] if status else []
         return next((row["state"] for row in rows if row.get("address") == address), "unknown")
-
-    def put(self, action: str, address: str) -> None:
-        """Give the client an address, or take it away."""
-        length, device = ipaddress.ip_address(address).max_prefixlen, socket_of(CLIENT, "lan").device
-        nodad = ["nodad"] if ":" in address and action == "add" else []
-        self.cluster.run(CLIENT, ["ip", "address", action, f"{address}/{length}", "dev", device, *nodad])
 
     def asks(self, frame: Frame, node: str, address: str) -> bool:
         """Whether a node asks if anybody has an address, claiming nothing (RFC 5227 2.1.1, RFC 4862 5.4.2)."""
@@ -264,6 +270,72 @@ class Conflicts(PoolTest):
         if isinstance(packet, Arp):
             return packet.reply and packet.sender_ip == address
         return isinstance(packet, Advertisement) and packet.target == address and not packet.solicited
+
+
+class ConflictChecks(AmongOthers):
+    """A second pool, started by its agent as Pacemaker would, where the client has one of its addresses."""
+
+    addresses = "10.77.0.90-10.77.0.92 2001:db8:77::90-2001:db8:77::91"
+
+    def agent(self, node: str, action: str, check: str = "fast") -> tuple[int, str]:
+        """The exit code of an action of the agent, and what it says."""
+        values = {"addresses": self.addresses, "nic": "eth0", "conflict_check": check}
+        words = [f"OCF_RESKEY_{name}={value}" for name, value in values.items()]
+        words += ["OCF_ROOT=/usr/lib/ocf", "OCF_RESOURCE_INSTANCE=other"]
+        done = self.cluster.run(node, ["env", *words, AGENT_FILE, action], check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def start(self, node: str, check: str = "fast") -> str:
+        """Start the pool on a node; what a failed start says."""
+        self.addCleanup(self.agent, node, "stop")
+        code, said = self.agent(node, "start", check)
+        return "" if code == 0 else said
+
+    def test_first_start_is_refused_with_address_and_mac_of_who_has_it(self) -> None:
+        rival = socket_of(CLIENT, "lan").mac
+        for address in ("10.77.0.91", "2001:db8:77::91"):
+            for check in ("fast", "rfc5227"):
+                with self.subTest(address=address, check=check):
+                    self.put("add", address)
+                    try:
+                        said = self.start("n1", check)
+                        self.assertRegex(said, rf"ocf-exit-reason:{address} is in use already, by the host with MAC {rival}")
+                        self.assertEqual(7, self.agent("n1", "monitor")[0], "a failed start leaves nothing behind")
+                    finally:
+                        self.put("del", address)
+        self.put("add", "10.77.0.91")
+        self.addCleanup(self.put, "del", "10.77.0.91")
+        self.assertEqual("", self.start("n1", "off"))
+
+    def test_only_the_first_member_asks_and_members_are_no_conflict(self) -> None:
+        with self.client.capture() as capture:
+            self.assertEqual("", self.start("n1"))
+            probes = capture.frames(lambda frame: self.is_probe(frame, "n1"))
+            self.assertEqual(3 * 5, len(probes), "not each address three times")
+            self.assertEqual("", self.start("n2"))
+            self.assertEqual([], capture.frames(lambda frame: self.is_probe(frame, "n2")))
+        other = Pool(self.cluster, "other", self.addresses)
+        before = other.wait_settled("n1", "n2")
+        self.assertEqual((0, ""), self.agent("n1", "reload-agent", "rfc5227"))
+        self.assertEqual(before["n1"].owners, other.wait_settled("n1", "n2")["n1"].owners)
+        code, said = self.agent("n1", "validate-all", "on")
+        self.assertEqual(6, code)
+        self.assertIn("ocf-exit-reason:conflict_check='on' is none of off, fast, rfc5227", said)
+
+    def test_nodes_that_start_at_the_same_time_do_not_refuse_each_other(self) -> None:
+        with ThreadPoolExecutor() as all_nodes:
+            said = list(all_nodes.map(self.start, self.cluster.node_names()))
+        self.assertEqual(["", "", ""], said)
+        Pool(self.cluster, "other", self.addresses).wait_settled()
+
+    def is_probe(self, frame: Frame, node: str) -> bool:
+        """Whether a node asks if anybody has one of the pool's addresses."""
+        packet = frame.packet
+        if isinstance(packet, Arp):
+            asked = packet.target_ip if packet.request and packet.sender_ip == "0.0.0.0" else ""
+        else:
+            asked = packet.target if isinstance(packet, Solicitation) and packet.source_ip == "::" else ""
+        return frame.host == node and asked in expand(self.addresses)
 
 
 if __name__ == "__main__":

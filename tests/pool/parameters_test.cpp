@@ -167,6 +167,8 @@ const Bad bad_values[] = {
      "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4,10.0.0.5,10.0.0.6,10.0.0.7,10.0.0.8,10.0.0.9,10.0.0.10,"
      "10.0.0.11,10.0.0.12,10.0.0.13,10.0.0.14,10.0.0.15,10.0.0.16,10.0.0.17",
      "17 neighbours, and 16"},
+    {"conflict_check", "on", "off, fast, rfc5227"},
+    {"conflict_check", "RFC5227", "off, fast, rfc5227"},
     {"on_conflict", "fight", "defend, report, release"},
     {"on_conflict", "Release", "defend, report, release"},
     {"link_down", "stop", "release, ignore"},
@@ -321,6 +323,7 @@ TEST(Values, come_to) {
                            {"announce_refresh", "60"},
                            {"announce_pps", "500"},
                            {"announce_to", "10.0.0.1 10.0.0.2,10.0.0.1"},
+                           {"conflict_check", "rfc5227"},
                            {"on_conflict", "report"},
                            {"link_down", "ignore"},
                            {"hold_ms", "0"},
@@ -341,6 +344,7 @@ TEST(Values, come_to) {
     wanted.announce_refresh = seconds(60);
     wanted.announce_pps = 500;
     wanted.announce_to = {Ipv4{{10, 0, 0, 1}}, Ipv4{{10, 0, 0, 2}}};
+    wanted.conflict_check = ConflictCheck::rfc5227;
     wanted.on_conflict = OnConflict::report;
     wanted.link_down = LinkDown::ignore;
     wanted.hold = milliseconds(0);
@@ -373,6 +377,7 @@ const ParameterTexts others = {{"addresses", "192.0.2.1-192.0.2.3"},
                                {"announce_refresh", "30"},
                                {"announce_pps", "1000"},
                                {"announce_to", "10.0.0.1"},
+                               {"conflict_check", "fast"},
                                {"on_conflict", "report"},
                                {"link_down", "ignore"},
                                {"hold_ms", "5"},
