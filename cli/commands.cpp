@@ -303,8 +303,7 @@ constexpr std::array all_commands = {
             run_weight},
     Command{"confirm-down", "NODE", "vouches for a lost node being off",
             "Where a pool waits for fencing that cannot succeed, this stands in for it. If the node is not "
-            "off, two "
-            "nodes will answer for its addresses. Logged with your name.",
+            "off, two nodes will answer for its addresses. Logged with your name.",
             yes_option, run_confirm_down},
     Command{"forget", "NODE", "takes a node that will not come back out of the count",
             "The same proof as confirm-down: the node has to be off. It may come back later. Logged with "

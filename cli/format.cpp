@@ -132,8 +132,7 @@ void warn_of_cluster(const Status& status, std::vector<std::string>& into) {
     else if (!status.primary)
         into.push_back(
             fmt::format("this node is in no primary configuration ({}), so it holds nothing: start buoyd on "
-                        "the other nodes; of one "
-                        "that will not come back say `buoy forget NODE`",
+                        "the other nodes; of one that will not come back say `buoy forget NODE`",
                         status.phase));
     if (status.cut_off)
         into.emplace_back(
@@ -144,8 +143,7 @@ void warn_of_cluster(const Status& status, std::vector<std::string>& into) {
     if (status.close_failed)
         into.emplace_back(
             "an address could not be removed from this node, which renews no lease until it is: see "
-            "`journalctl -u "
-            "buoyd`");
+            "`journalctl -u buoyd`");
 }
 
 void warn_of_nodes(const Status& status, std::vector<std::string>& into) {

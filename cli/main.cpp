@@ -29,8 +29,7 @@ std::string general_help() {
     return text +
            "\n`buoy COMMAND --help` says more; --json makes the answer one for programs.\n"
            "Has to be run by root or a member of the group haclient. Exit code 1: it could not be done, 2: "
-           "the "
-           "command line is wrong.\n";
+           "the command line is wrong.\n";
 }
 
 options::options_description options_of(const Command& command) {

@@ -91,8 +91,7 @@ Outcome<> monitor_without_daemon(const std::string& name) {
 
 }  // namespace
 
-Outcome<pool::PoolParameters> read_pool(const Environment& environment, std::string_view instance) {
-    const std::string name(instance.substr(0, instance.find(':')));
+Outcome<pool::PoolParameters> read_pool(const Environment& environment, const std::string& name) {
     pool::ParameterTexts texts;
     for (const auto& info : pool::pool_parameters)
         if (auto text = environment.parameter(info.name)) texts.emplace(info.name, *text);

@@ -7,9 +7,8 @@
 
 namespace buoy::agent {
 
-/// The pool's parameters from the agent's environment, under the resource's name without the number of the
-/// clone's instance.
-Outcome<pool::PoolParameters> read_pool(const Environment& environment, std::string_view instance);
+/// The parameters of the pool `name` from the agent's environment.
+Outcome<pool::PoolParameters> read_pool(const Environment& environment, const std::string& name);
 
 /// Makes this node a member of the pool. Done when the cluster has agreed.
 Outcome<> start(const pool::PoolParameters& parameters);

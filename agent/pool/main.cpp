@@ -26,17 +26,18 @@ Outcome<> perform(std::string_view action, const Environment& environment) {
         return failure(
             Exit::args,
             "OCF_RESOURCE_INSTANCE is not set: it names the pool, and the cluster manager sets it");
+    // Without the number of the clone's instance, where there is one.
     const std::string name(instance.substr(0, instance.find(':')));
     if (action == "monitor" || action == "status") {
         // Wrong parameters are found by the start; a monitor that said so would stop the pool everywhere.
-        if (auto parameters = read_pool(environment, instance); !parameters && environment.is_probe())
+        if (auto parameters = read_pool(environment, name); !parameters && environment.is_probe())
             return tl::unexpected<Failure>(parameters.error());
         return monitor(name, environment.is_probe());
     }
     if (geteuid() != 0 && action != "validate-all")
         return failure(Exit::perm, "this needs root: let the cluster manager run it, or use sudo");
     if (action == "stop") return stop(name);
-    auto parameters = read_pool(environment, instance);
+    auto parameters = read_pool(environment, name);
     if (!parameters) return tl::unexpected<Failure>(parameters.error());
     if (action == "start") return start(*parameters);
     if (action == "reload-agent") return reload(*parameters);

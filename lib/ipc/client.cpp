@@ -43,8 +43,7 @@ class Deadline {
 tl::unexpected<Error> no_daemon(int code) {
     return fail(
         "buoyd does not run on this node: start a pool with Pacemaker, or `systemctl start buoyd`; its log "
-        "says "
-        "why it ended",
+        "says why it ended",
         code);
 }
 

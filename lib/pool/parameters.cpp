@@ -254,8 +254,7 @@ void read_buckets(Reader& reader, PoolParameters& into) {
     if (into.buckets > 0 && into.on_conflict == OnConflict::release)
         return reader.reject(
             "on_conflict=release and buckets exclude each other, for all members answer for the addresses: "
-            "use "
-            "defend, or report");
+            "use defend, or report");
     if (into.buckets > 0) return;
     // What is of no use here must not make two pools differ.
     into.hash = PoolParameters{}.hash;

@@ -144,8 +144,24 @@ void Requests::ask(core::Request request, std::function<void(core::Outcome)> don
     driver_.take(core::Requested{id, std::move(request)});
 }
 
+std::string Requests::why_refused(const core::Request& request) const {
+    if (const auto* move = std::get_if<core::Move>(&request))
+        return fmt::format(
+            "{} can hold nothing of pool {} now: it is lost or drained, an open failed there, or its "
+            "NIC has no carrier; `buoy explain {}/{}` says which",
+            names_.of(move->node), move->pool, move->pool, move->slot);
+    if (const auto* down = std::get_if<core::ConfirmDown>(&request))
+        return fmt::format("{} takes part in the cluster, so it is not down: switch it off first",
+                           names_.of(down->node));
+    return {};
+}
+
 void Requests::ask_and_reply(core::Request request, Reply reply) {
-    ask(std::move(request), [reply = std::move(reply)](core::Outcome outcome) { reply(answer_to(outcome)); });
+    std::string why = why_refused(request);
+    ask(std::move(request), [reply = std::move(reply), why = std::move(why)](core::Outcome outcome) {
+        const bool said = outcome == core::Outcome::refused && !why.empty();
+        reply(said ? refusal(why, name_of(outcome)) : answer_to(outcome));
+    });
 }
 
 void Requests::answered(RequestId id, core::Outcome outcome) {
@@ -299,8 +315,7 @@ void Requests::check_pool(const json& request, Reply reply) {
     if (const std::size_t withheld = pools_.withheld(name); withheld > 0)
         answer["problem"] = fmt::format(
             "{} of the pool's addresses that are this node's are claimed by other hosts, and not answered "
-            "for "
-            "(on_conflict=release); `buoy status` has their MACs",
+            "for (on_conflict=release); `buoy status` has their MACs",
             withheld);
     if (core::has(pool->no_carrier, self)) answer["problem"] = pools_.find(name)->no_carrier;
     checks_.emplace(number, [answer, reply = std::move(reply)](json problem) mutable {

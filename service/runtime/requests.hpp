@@ -73,6 +73,8 @@ class Requests {
     /// nothing of each other, so that each would have one node answer for it.
     [[nodiscard]] std::optional<std::string> shared_with_another(
         const pool::PoolParameters& parameters) const;
+    /// What it means that the core refuses this; empty where it goes without saying.
+    [[nodiscard]] std::string why_refused(const core::Request& request) const;
     /// Asks the core; `done` sees the outcome.
     void ask(core::Request request, std::function<void(core::Outcome)> done);
     void ask_and_reply(core::Request request, Reply reply);

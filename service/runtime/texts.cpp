@@ -166,13 +166,13 @@ std::string explain(Outcome outcome) {
             return "this node's buoyd is older than the request; upgrade it";
         case Outcome::not_primary:
             return "this node is not in the part of the cluster that may decide (no quorum, or too few of "
-                   "the "
-                   "nodes that hold its state); `buoy status` shows who is missing";
+                   "the nodes that hold its state); `buoy status` shows who is missing";
         case Outcome::busy:
             return "too many requests wait already; try again";
         case Outcome::refused:
-            return "the request makes no sense as things are: the node is running, or a value is out of "
-                   "range";
+            return "the request makes no sense as things are, or a value is out of range; `buoy status` "
+                   "shows "
+                   "how they are";
         case Outcome::timed_out:
             return "it was not carried out in time; `buoy status` and `buoy explain` show what it waits for";
     }

@@ -34,11 +34,12 @@ REFUSED = [
     ("weight web n1 1001", "weight '1001' is not a number from 0 to 1000"),
     ("confirm-down n9 --yes", "there is no node 'n9'; the cluster has n1, n2, n3"),
     ("confirm-down n2", "nothing was done: say yes, or --yes"),
-    ("confirm-down n2 --yes", "the node is running"),
+    ("confirm-down n2 --yes", "n2 takes part in the cluster, so it is not down: switch it off first"),
     ("forget n9 --yes", "there is no node 'n9'; the cluster has n1, n2, n3"),
-    ("forget n3 --yes", "the node is running"),
+    ("forget n3 --yes", "n3 takes part in the cluster, so it is not down: switch it off first"),
     ("explain 10.0.0.1", "no pool has the address 10.0.0.1; `buoy pool list` shows"),
 ]
+WHY = "an open failed there, or its NIC has no carrier; `buoy explain web"
 # What reads, and something of what it says.
 READS = [
     ("status", "Pool web: 30 slots on eth0"),
@@ -89,6 +90,15 @@ class Commands(PoolTest):
                 self.assertIn(said, done.stderr)
                 self.assertEqual(1, len(done.stderr.splitlines()))
         self.assertEqual(self.before.owners, self.settled().owners)
+        self.buoy("drain n2")
+        address = self.before.of("n1")[0]
+        slot = self.pool.addresses.index(address)
+        wait_until("n2 to have nothing", lambda: not self.pool.held_by_kernel("n2"))
+        done = self.buoy(f"move {address} n2")
+        self.assertIn(f"n2 can hold nothing of pool web now: it is lost or drained, {WHY}/{slot}`", done.stderr)
+        self.assertIn("n2: drained", self.buoy(f"explain {address}").stdout)
+        self.buoy("undrain n2")
+        self.settled()
 
     def test_haclient_may_ask_and_others_are_refused(self) -> None:
         someone = ["setpriv", "--reuid", "65534", "--clear-groups", "--regid"]

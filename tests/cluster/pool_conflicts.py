@@ -114,11 +114,14 @@ class Conflicts(AmongOthers):
             with self.subTest(address=address):
                 self.assertEqual(own, self.neighbour_of_client(address))
                 with self.client.capture() as capture:
-                    self.claim(*[frame(RIVAL, address)] * 3)
+                    self.claim(frame(RIVAL, address))
+                    self.wait_claimed(node, address, 1)
+                    at_holder = f"the client to have {address} at {node}"
+                    wait_until(at_holder, lambda: self.client.neighbour(address) == own)
+                    self.claim(*[frame(RIVAL, address)] * 2)
                     self.wait_claimed(node, address, 3)
                     defended = capture.frames(lambda seen: self.says(seen, address, own))
                 self.assertEqual({4: 2, 6: 1}[version], len(defended), "not one announcement in every form")
-                wait_until(f"the client to have {address} at {node}", lambda: self.client.neighbour(address) == own)
                 for other in self.others(node):
                     self.assertNotIn(address, self.conflicts(other), "counted where it is not held")
                 shown = self.pool.buoy(node, "status")
