@@ -40,7 +40,7 @@ class PoolTest(StandingPoolTest):
 
     keep = frozenset({"web"})
     options: tuple[str, ...] = ()
-    # Not where hosts that are no nodes speak for the addresses, or where every frame counts.
+    # Not where that cannot be judged by frames: where others speak for the addresses, or every frame counts.
     watched = True
 
     def setUp(self) -> None:
