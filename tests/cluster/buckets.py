@@ -24,6 +24,9 @@ STATE = "/sys/fs/bpf/buoy/state_*"
 ADDRESSES = "10.77.0.80 2001:db8:77::80"
 BUCKETS = 256
 RATE = 2000
+# So many are opened through whatever happens, from 16 addresses and 40 ports to each of the pool's addresses.
+CONNECTIONS = 10_000
+PORTS = 40
 
 # Tells who it is, then says everything back.
 SERVER = """
@@ -121,17 +124,21 @@ class BucketTest(StandingPoolTest):
         return self.enterContext(knock)
 
     def begun(self) -> Knock:
-        """The same, and wait until all is answered."""
-        knock = self.knock()
+        """To a server on every node; wait until all is answered."""
+        self.serve()
+        self.addCleanup(self.stop_serving)
+        knock = self.knock(ports=PORTS)
         self.owners = knock.wait("every connection to be answered")
         self.began_ms = now_ms()
         return knock
 
     def serve(self) -> None:
-        """A server on every node."""
+        """A server on every node. Who does not go on with a connection is answered once, and not time and again."""
+        once = "sysctl -qw net.ipv4.tcp_synack_retries=0"
         for node in self.cluster.node_names():
-            start = ["sh", "-c", 'setsid python3 -c "$0" "$1" >/dev/null 2>&1 </dev/null &', SERVER, node]
+            start = ["sh", "-c", f'{once}; setsid python3 -c "$0" "$1" >/dev/null 2>&1 </dev/null &', SERVER, node]
             self.cluster.node(node).run(start)
+        for node in self.cluster.node_names():
             listens = ["sh", "-c", "ss -Hltn sport = 80"]
             wait_until(f"{node} to serve", lambda: self.cluster.run(node, listens).stdout.strip())
 
@@ -144,9 +151,16 @@ class BucketTest(StandingPoolTest):
         self.cluster.run(node, ["kill", f"-{number.value}", str(self.pool.daemon(node))])
 
     def assert_exclusive(self, knock: Knock) -> None:
+        """No connection was answered twice."""
         twice = knock.answered_twice()
         shown = "\n".join(str(syn) for syn in twice[:5])
         self.assertEqual(0, len(twice), f"SYNs that were answered twice:\n{shown}")
+
+    def assert_ten_thousand(self, knock: Knock, without_server: str = "") -> None:
+        """So many connections at least were opened meanwhile, and all answers were SYN-ACKs."""
+        wait_until(f"{CONNECTIONS} connections", lambda: len(knock.syns()) >= CONNECTIONS, 30)
+        reset = {host for syn in knock.syns() for _, host, was_reset in syn.answers if was_reset}
+        self.assertEqual(set(), reset - {without_server}, "answered otherwise")
 
     def assert_taken_over(self, knock: Knock, lost: str) -> None:
         """A node's connections go over to the others, evenly, and theirs are not disturbed."""
@@ -176,26 +190,29 @@ class BucketTest(StandingPoolTest):
 
     def assert_power_off_survived(self) -> None:
         """Of the connections that a client keeps only those with the lost node end."""
-        self.serve()
-        self.addCleanup(self.stop_serving)
         netns = self.cluster.switch.netns_of(CLIENT)
-        with Connections(netns, self.pool.addresses) as kept, self.begun() as knock:
+        with self.begun() as knock, Connections(netns, self.pool.addresses) as kept:
             self.assertEqual([1] * 60, kept.upload(1))
             self.assertEqual(3, len(set(kept.nodes)))
             self.cluster.power_off("n2")
             self.assert_taken_over(knock, "n2")
             self.assertEqual([int(node != "n2") for node in kept.nodes], kept.upload(1))
+            # Fenced, it boots without a server.
+            self.assert_ten_thousand(knock, "n2")
 
     def assert_silent_half_dead(self) -> None:
         """All processes of a node are killed, its links stay up."""
         with self.begun() as knock:
             self.cluster.kill("n2")
             self.assert_taken_over(knock, "n2")
+            # Its server was killed like everything else, before the lease was over.
+            self.assert_ten_thousand(knock, "n2")
 
     def assert_back(self, knock: Knock) -> None:
         """All three again."""
         self.settled()
         knock.wait("all three to answer", lambda owners: len(set(owners.values())) == 3)
+        self.assert_ten_thousand(knock)
 
 
 class Shared(BucketTest):
