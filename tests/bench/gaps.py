@@ -8,6 +8,7 @@ estimate of the median of all, while a long interval would be an error in every 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Callable
 
@@ -67,6 +68,8 @@ class Tally:
     gaps_ms: list[float] = field(default_factory=list)
     overlaps: int = 0
     stalls_ms: list[float] = field(default_factory=list)
+    # How long it is looked at after all are answered, for what a node that has gone said last and a switch heeds.
+    tail_s: float = 0.0
 
     def measure(self, cluster: Cluster, look: Look, act: Callable[[Sweep, Holders], str]) -> None:
         """Have something happen, with the client asking; it returns the node whose addresses went."""
@@ -76,6 +79,9 @@ class Tally:
             victim = act(sweep, held)
             away = lambda now: victim not in now.values()  # noqa: E731
             sweep.wait(f"the addresses of {victim} to be answered", away, timeout_s=60)
+            if self.tail_s:
+                time.sleep(self.tail_s)
+                sweep.wait("all addresses to be answered still", timeout_s=60)
             reports = sweep.stop()
         self.gaps_ms += [closed_gap_ms(report, began_ms) for report in reports.values()]
         self.overlaps += len(sweep.overlaps())

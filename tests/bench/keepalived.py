@@ -70,10 +70,10 @@ def peer_name(advert_s: float) -> str:
 
 def series_of(
     cluster: Cluster, vrrp: Vrrp, look: Look, how: Callable[[str], None], rounds: int, scenario: str, name: str,
-    progress: Callable[[str], None],
+    progress: Callable[[str], None], tail_s: float = 0.0,
 ) -> Outcome:  # fmt: skip
     """So many rounds of one way of losing the addresses."""
-    tally = Tally()
+    tally = Tally(tail_s=tail_s)
     begun_anew = 0
     for number in range(rounds):
         progress(f"{name} {number + 1}/{rounds}")
@@ -86,16 +86,18 @@ def series_of(
 
 
 def many(
-    context: Context, cluster: Cluster, count: int, advert_s: float, how: str, rounds: int, scenario: str
-) -> Outcome:
+    context: Context, cluster: Cluster, count: int, advert_s: float, how: str, rounds: int, scenario: str,
+    vmac: bool = False,
+) -> Outcome:  # fmt: skip
     """keepalived with so many addresses on the plain nodes of a lab; `how` is "stop" or "power-off"."""
     reach(cluster)
-    vrrp = Vrrp(cluster, advert_s, addresses(count), PREFIX)
+    vrrp = Vrrp(cluster, advert_s, addresses(count), PREFIX, vmac)
     vrrp.start_all()
     act = vrrp.stop if how == "stop" else cluster.power_off
-    outcome = series_of(
-        cluster, vrrp, Look.at(count), act, rounds, scenario, peer_name(advert_s), context.progress
-    )
+    name = peer_name(advert_s) + (", use_vmac" if vmac else "")
+    # It leaves its groups when it has given up its MAC, from that MAC, and the switch believes it.
+    tail_s = 0.5 if vmac else 0.0
+    outcome = series_of(cluster, vrrp, Look.at(count), act, rounds, scenario, name, context.progress, tail_s)
     vrrp.stop_all()
     return outcome
 

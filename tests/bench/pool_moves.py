@@ -18,9 +18,11 @@ LIMITS_MS = {1: 3.0, 100: 10.0, 1000: 60.0}
 ADVERT_S = 0.01
 
 
-def scenario(count: int) -> str:
+def scenario(count: int, macs: bool) -> str:
     """The heading of a table."""
     what = "1 address" if count == 1 else f"{count} addresses"
+    if macs:
+        what += f" with {'a virtual MAC' if count == 1 else 'virtual MACs'}"
     return f"planned move of {what} (Buoy: {'move' if count == 1 else 'drain'}; keepalived: stop)"
 
 
@@ -42,9 +44,9 @@ def _move(pool: Pool, tally: Tally, look: Look, source: str, target: str) -> Non
     pool.wait_settled(balanced=False)
 
 
-def _buoy(context: Context, cluster: Cluster, count: int) -> Tally:
+def _buoy(context: Context, cluster: Cluster, count: int, macs: bool) -> Tally:
     tally = Tally()
-    with pool_of(cluster, count) as pool:
+    with pool_of(cluster, count, *(["mac=auto"] if macs else [])) as pool:
         gather(cluster, pool, HOME)
         pool.buoy(HOME, "drain", THIRD)
         for number in range(2 * context.rounds if count < SIZES[-1] else context.rounds):
@@ -57,20 +59,31 @@ def _buoy(context: Context, cluster: Cluster, count: int) -> Tally:
 
 def run(context: Context) -> Outcome:
     """Buoy in a whole cluster, keepalived on nodes that run nothing else."""
+    return _compare(context, "pool-move", macs=False)
+
+
+def run_macs(context: Context) -> Outcome:
+    """The same with virtual MACs: one for each address with Buoy, one for all of them with keepalived."""
+    return _compare(context, "pool-macs", macs=True)
+
+
+def _compare(context: Context, bench: str, macs: bool) -> Outcome:
     outcome = Outcome()
     ours: dict[int, Tally] = {}
     with context.lab() as cluster:
         for count in SIZES:
-            ours[count] = _buoy(context, cluster, count)
+            ours[count] = _buoy(context, cluster, count, macs)
     for count in SIZES:
+        title = scenario(count, macs)
         with context.lab("plain") as cluster:
-            theirs = keepalived.many(context, cluster, count, ADVERT_S, "stop", context.rounds, scenario(count))
+            theirs = keepalived.many(context, cluster, count, ADVERT_S, "stop", context.rounds, title, macs)
         gaps_ms = ours[count].gaps_ms
-        outcome.series.append(Series("pool-move", scenario(count), BUOY, "ms", gaps_ms, gap=True))
+        outcome.series.append(Series(bench, title, BUOY, "ms", gaps_ms, gap=True))
         outcome.add(theirs)
-        outcome.notes += ours[count].notes(f"{BUOY}, {scenario(count)}")
+        outcome.notes += ours[count].notes(f"{BUOY}, {title}")
         their_ms = median(theirs.series[0].samples)
-        what, basis = f"planned move of {count}, Buoy, median", f"{len(gaps_ms)} gaps"
+        what = f"planned move of {count}{' with virtual MACs' if macs else ''}, Buoy, median"
+        basis = f"{len(gaps_ms)} gaps"
         outcome.targets += [
             Target(what, median(gaps_ms), LIMITS_MS[count], "ms", basis),
             Target(what, median(gaps_ms), their_ms, "ms", f"{basis}; keepalived's median"),

@@ -13,6 +13,10 @@ from lab.waiting import wait_until
 PID_FILE = "/run/keepalived.pid"
 CONFIG = "etc/keepalived/keepalived.conf"
 VRRP_GROUP = "224.0.0.18"
+ROUTER_ID = 60
+# One MAC for all addresses of the instance. What the nodes say to each other comes from it too, which tells the
+# switch where it is, whatever a node that has given it up said last.
+USE_VMAC = "use_vmac"
 # Apart enough that two backups do not both claim the address, high enough that the wait (RFC 5798's
 # skew time, (256 - priority) / 256 of an advert interval) is a small part of the gap.
 PRIORITIES = {"n1": 250, "n2": 225, "n3": 200}
@@ -26,7 +30,8 @@ vrrp_instance vip {{
     state BACKUP
     nopreempt
     interface eth0
-    virtual_router_id 60
+    virtual_router_id {router_id}
+    {vmac}
     priority {priority}
     advert_int {advert_s:g}
     virtual_ipaddress {{
@@ -42,8 +47,11 @@ vrrp_instance vip {{
 class Vrrp:
     """Three nodes that elect a master; none takes the addresses back when it returns."""
 
-    def __init__(self, cluster: Cluster, advert_s: float, addresses: list[str], prefix: int = 24) -> None:
+    def __init__(
+        self, cluster: Cluster, advert_s: float, addresses: list[str], prefix: int = 24, vmac: bool = False
+    ) -> None:
         self._cluster = cluster
+        self._vmac = vmac
         self._advert_s = advert_s
         self._addresses, self._prefix = addresses, prefix
 
@@ -90,7 +98,7 @@ class Vrrp:
     def _configure(self, node: str) -> None:
         first, *others = self._addresses
         text = CONFIGURATION.format(
-            node=node, priority=PRIORITIES[node], advert_s=self._advert_s,
+            node=node, router_id=ROUTER_ID, vmac=USE_VMAC if self._vmac else "", priority=PRIORITIES[node], advert_s=self._advert_s,
             first=first, prefix=self._prefix,
             # More than a few do not fit in an advert; keepalived wants them named apart.
             others="\n".join(f"        {address}/{self._prefix}" for address in others),
@@ -101,12 +109,13 @@ class Vrrp:
 
     def _holds_all(self, node: str) -> bool:
         netns = self._cluster.switch.netns_of(node)
-        shown = json.loads(ip("-json", "address", "show", "dev", "eth0", netns=netns))
+        device = f"vrrp.{ROUTER_ID}" if self._vmac else "eth0"
+        shown = json.loads(ip("-json", "address", "show", "dev", device, netns=netns))
         held = {info["local"] for link in shown for info in link["addr_info"]}
         return held >= set(self._addresses)
 
     def _listens(self, node: str) -> bool:
         netns = self._cluster.switch.netns_of(node)
-        links = json.loads(ip("-json", "maddr", "show", "dev", "eth0", netns=netns) or "[]")
+        links = json.loads(ip("-json", "maddr", "show", netns=netns) or "[]")
         joined = [group.get("address") for link in links for group in link.get("maddr", [])]
         return VRRP_GROUP in joined
