@@ -95,7 +95,8 @@ struct LeavePool {
     bool operator==(const LeavePool&) const = default;
 };
 
-/// Forgets a pool that has no member.
+/// Forgets a pool that has no member. Asked for by a person, and by the lowest voter for a pool that has had
+/// none for a while.
 struct RemovePool {
     std::string pool;
     bool operator==(const RemovePool&) const = default;

@@ -96,6 +96,10 @@ class Ownership {
         Proof proof = Proof::fenced;
         std::string user;
     };
+    struct Memberless {
+        PoolId pool;
+        TimePoint since;  // as this node saw it
+    };
     struct LastSeen {
         NodeId node;
         TimePoint at;
@@ -194,6 +198,7 @@ class Ownership {
     void ask_for_self();
     void ask_for_others();
     void ask_for_pools();
+    void ask_to_forget_pools(NodeId lowest);
     bool order(const EntryBody& body, RequestId request = {});
     [[nodiscard]] static Asked key_of(const EntryBody& body, RequestId request);
     void serve();
@@ -264,6 +269,7 @@ class Ownership {
     std::vector<Asked> asked_;
     std::vector<Proven> proven_;
     std::vector<LastSeen> seen_;
+    std::vector<Memberless> memberless_;  // pools that nobody has started any more
     bool shutting_down_ = false;
     bool left_last_ = false;  // our Leave was refused: there is nobody else
 

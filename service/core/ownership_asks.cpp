@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t max_on_their_way = 64;  // Corosync spins when a daemon's sends pile up
 constexpr int request_leases = 20;            // a request waits this many leases for a primary configuration
+constexpr int forgotten_leases = 2;           // a pool that nobody has started is remembered for so many
+constexpr Duration pins_kept = std::chrono::hours(24);  // the same, where a person has pinned slots of it
 
 }  // namespace
 
@@ -95,12 +97,33 @@ void Ownership::ask_for_others() {
     if (!agreed_.leases_count && std::popcount(agreed_.electorate()) >= 3 && lowest == settings_.self &&
         barrier_.all(voters_entry()))
         order(CountLeases{agreed_.voters_changed});
+    ask_to_forget_pools(lowest);
     // Two beats later than we opened: other successors of the same node may still be counting who condemns
     // it, and the entry would make them count again.
     opened_past_ &= peers_.known() & ~agreed_.lost() & agreed_.electorate();
     if (opened_past_ == 0 || now_ - opened_past_since_ < 2 * settings_.beat) return;
     for (NodeIndex i = 0; i < max_nodes; ++i)
         if (has(opened_past_, i)) order(Lost{agreed_.voters[i].id});
+}
+
+// A pool that is started nowhere has no member: whoever may still answer for one of its slots is one, until
+// it has closed or is known to be silent. The entry is void if somebody has joined by then, and whoever makes
+// the pool anew waits for the barrier of its own join, which is behind all that the pool went through before.
+void Ownership::ask_to_forget_pools(NodeId lowest) {
+    std::erase_if(memberless_, [this](const Memberless& m) {
+        const Pool* pool = agreed_.pool(m.pool);
+        return pool == nullptr || pool->members != 0;
+    });
+    for (const Pool& p : agreed_.pools) {
+        if (p.members != 0) continue;
+        const auto known = std::ranges::find(memberless_, p.id, &Memberless::pool);
+        if (known == memberless_.end()) {
+            memberless_.push_back({p.id, now_});
+            continue;
+        }
+        const Duration kept = p.pins.empty() ? forgotten_leases * settings_.lease : pins_kept;
+        if (lowest == settings_.self && now_ - known->since >= kept) order(RemovePool{p.config.name});
+    }
 }
 
 void Ownership::ask_for_pools() {

@@ -277,6 +277,7 @@ void Ownership::commit_install() {
     if (!next_same_) {
         // Places in this state's table need not be those of ours.
         for (NodeIndex i = 0; i < max_nodes; ++i) peers_.forget_place(now_, i);
+        memberless_.clear();
         blank();
     } else if (new_voters && !fault(Fault::recount)) {
         peers_.recount();

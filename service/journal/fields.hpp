@@ -191,6 +191,8 @@ BUOY_FIELDS(core::Ownership::Asked, "asked", BUOY_F(core::Ownership::Asked, kind
             BUOY_F(core::Ownership::Asked, detail), BUOY_F(core::Ownership::Asked, refused_until));
 BUOY_FIELDS(core::Ownership::Proven, "proven", BUOY_F(core::Ownership::Proven, who),
             BUOY_F(core::Ownership::Proven, proof), BUOY_F(core::Ownership::Proven, user));
+BUOY_FIELDS(core::Ownership::Memberless, "memberless", BUOY_F(core::Ownership::Memberless, pool),
+            BUOY_F(core::Ownership::Memberless, since));
 BUOY_FIELDS(core::Ownership::LastSeen, "last_seen", BUOY_F(core::Ownership::LastSeen, node),
             BUOY_F(core::Ownership::LastSeen, at));
 BUOY_FIELDS(core::Ownership::Order, "order", BUOY_F(core::Ownership::Order, sent),
@@ -216,11 +218,11 @@ BUOY_FIELDS(
     BUOY_F(core::Ownership, opened_past_), BUOY_F(core::Ownership, opened_past_since_),
     BUOY_F(core::Ownership, pools_), BUOY_F(core::Ownership, no_carrier_), BUOY_F(core::Ownership, pending_),
     BUOY_F(core::Ownership, asked_), BUOY_F(core::Ownership, proven_), BUOY_F(core::Ownership, seen_),
-    BUOY_F(core::Ownership, shutting_down_), BUOY_F(core::Ownership, left_last_),
-    BUOY_F(core::Ownership, next_beat_), BUOY_F(core::Ownership, retry_close_at_),
-    BUOY_F(core::Ownership, beat_now_), BUOY_F(core::Ownership, dirty_), BUOY_F(core::Ownership, resynced_),
-    BUOY_F(core::Ownership, status_due_), BUOY_F(core::Ownership, published_),
-    BUOY_F(core::Ownership, refused_));
+    BUOY_F(core::Ownership, memberless_), BUOY_F(core::Ownership, shutting_down_),
+    BUOY_F(core::Ownership, left_last_), BUOY_F(core::Ownership, next_beat_),
+    BUOY_F(core::Ownership, retry_close_at_), BUOY_F(core::Ownership, beat_now_),
+    BUOY_F(core::Ownership, dirty_), BUOY_F(core::Ownership, resynced_), BUOY_F(core::Ownership, status_due_),
+    BUOY_F(core::Ownership, published_), BUOY_F(core::Ownership, refused_));
 
 #undef BUOY_F
 #undef BUOY_FIELDS

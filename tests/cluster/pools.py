@@ -125,6 +125,27 @@ class Planned(PoolTest):
             wait_until("silence", lambda: not sweep.holders(), 30, explain=lambda: str(sweep.holders()))
         for node in self.cluster.node_names():
             self.assertEqual([], self.pool.held_by_kernel(node))
+            self.wait_listed(node, "No pools\n")
+
+    def test_disable_and_enable_keep_the_pins(self) -> None:
+        self.pool.buoy("n1", "pin", "web/0", "n2")
+        self.addCleanup(self.pool.buoy, "n1", "unpin", "web/0")
+        self.cluster.pcs("resource", "disable", "web")
+        self.cluster.settle()
+        self.assertRegex(self.pool.buoy("n1", "pool", "list"), r"(?m)^web .* none ")
+        self.cluster.pcs("resource", "enable", "web")
+        self.settled()
+        shown = self.pool.buoy("n3", "pool", "show", "web")
+        line = next(line for line in shown.splitlines() if line.startswith("web/0 "))
+        self.assertEqual(["n2", "n2"], [line.split()[i] for i in (2, 5)], shown)
+
+    def wait_listed(self, node: str, wanted: str) -> None:
+        """Wait until `buoy pool list` says this on a node."""
+
+        def listed() -> str:
+            return self.pool.buoy(node, "pool", "list")
+
+        wait_until(f"what {node} lists", lambda: listed() == wanted, 30, explain=listed)
 
 
 class Weights(PoolTest):

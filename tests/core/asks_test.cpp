@@ -49,6 +49,22 @@ class asks : public testing::Test {
         begin(3, &state);
     }
 
+    // As begin_with_three_voters, with a pool that `member` alone has started. Node 3 is never heard.
+    void begin_with_a_pool_of(NodeId member, bool is_pinned = false) {
+        AgreedState state;
+        const std::vector<NodeId> nodes{{1}, {2}, {3}};
+        state.elect(nodes);
+        ASSERT_EQ(state.apply(JoinPool{member, web}), Outcome::applied);
+        if (is_pinned) state.apply(Pin{"web", 0, member});
+        state.begin({ring, 1 << 16}, nodes, {});
+        begin(3, &state);
+        run(lease, 2);
+        ASSERT_FALSE(node.out());
+    }
+    void order(NodeId sender, const EntryBody& body) {
+        step(EntryDelivered{{node.agreed().tag.ring, sender, {}, body, {}}});
+    }
+
     // A beat of another node. `condemns_us`: in which it does; `hears_us`: and hears us again.
     void hear(std::uint32_t from, bool condemns_us = false, bool hears_us = false) {
         Beat b;
@@ -115,6 +131,7 @@ class asks : public testing::Test {
         return n;
     }
 
+    const PoolConfig web{"web", 1, 4, {}, {}, {}};
     Ownership node;
     TimePoint now{10s};
     std::vector<Message> sent;
@@ -221,4 +238,52 @@ TEST_F(asks, newcomer_waits_for_the_voters_beats) {
     hear(3);
     run(10ms);
     EXPECT_EQ(count<Rejoin>(), 1);
+}
+
+TEST_F(asks, pool_that_its_last_member_has_left_is_forgotten) {
+    begin_with_a_pool_of({2});
+    order({2}, LeavePool{{2}, "web"});
+    run(2 * lease - 50ms, 2);
+    EXPECT_EQ(count<RemovePool>(), 0);
+    run(100ms, 2);
+    EXPECT_EQ(count<RemovePool>(), 1);
+    EXPECT_EQ(node.agreed().pool("web"), nullptr);
+}
+
+TEST_F(asks, pool_that_is_started_again_is_not_forgotten) {
+    begin_with_a_pool_of({2});
+    order({2}, LeavePool{{2}, "web"});
+    run(lease, 2);
+    order({2}, JoinPool{{2}, web});
+    run(2 * lease, 2);
+    order({2}, LeavePool{{2}, "web"});
+    run(lease, 2);
+    EXPECT_EQ(count<RemovePool>(), 0);
+    ASSERT_NE(node.agreed().pool("web"), nullptr);
+}
+
+TEST_F(asks, pool_of_a_member_that_is_lost_is_not_forgotten) {
+    begin_with_a_pool_of({3});
+    order({2}, Lost{{3}});
+    run(10 * lease, 2);
+    ASSERT_EQ(node.agreed().lost(), bit(2));
+    EXPECT_EQ(count<RemovePool>(), 0);
+    // Until it is known to be silent.
+    order({2}, Fenced{{3}, {}, node.agreed().voters_changed, Proof::fenced, {}});
+    ASSERT_EQ(node.agreed().find({3}), no_index);
+    run(3 * lease, 2);
+    EXPECT_EQ(count<RemovePool>(), 1);
+}
+
+TEST_F(asks, pool_with_pins_is_forgotten_after_a_day) {
+    begin_with_a_pool_of({2}, true);
+    order({2}, LeavePool{{2}, "web"});
+    run(10 * lease, 2);
+    now += 23h;
+    run(lease, 2);
+    EXPECT_EQ(count<RemovePool>(), 0);
+    now += 1h;
+    run(lease, 2);
+    EXPECT_EQ(count<RemovePool>(), 1);
+    EXPECT_EQ(node.agreed().pool("web"), nullptr);
 }

@@ -45,6 +45,20 @@ std::uint64_t rejoins_of_node_1(const Schedule& s) {
     return count;
 }
 
+// What nodes ask for by themselves to be forgotten, in messages of each.
+std::vector<int> removals(const Schedule& s) {
+    std::vector<int> by_node(s.nodes, 0);
+    const Outcome outcome =
+        Cluster(s, [&](std::uint32_t node, TimePoint, const core::Event*, const core::Effect* effect) {
+            const auto* sent = effect == nullptr ? nullptr : std::get_if<core::Multicast>(effect);
+            const auto* entry = sent == nullptr ? nullptr : std::get_if<core::Entry>(&sent->message);
+            by_node[node] += entry != nullptr && entry->request.value == 0 &&
+                             std::holds_alternative<core::RemovePool>(entry->body);
+        }).run();
+    EXPECT_TRUE(outcome.ok) << outcome.breach;
+    return by_node;
+}
+
 // Slots that were opened after the action, over all nodes.
 std::uint64_t opened_after(const Schedule& s) {
     Schedule without = s;
@@ -55,6 +69,16 @@ std::uint64_t opened_after(const Schedule& s) {
 }
 
 }  // namespace
+
+TEST(calm, a_pool_that_its_only_node_has_stopped_is_forgotten_with_one_message) {
+    EXPECT_EQ(removals(one_action(3, 10, Kind::second_pool, 1, 0, lease)), (std::vector{1, 0, 0}));
+    EXPECT_EQ(removals(one_action(3, 10, Kind::move, 1, 0, lease)), (std::vector{0, 0, 0}));
+    // And in random schedules too, where everything else goes wrong meanwhile.
+    int count = 0;
+    for (std::uint64_t seed = 1; seed <= 300; ++seed)
+        for (const int of_node : removals(make_schedule(seed))) count += of_node;
+    EXPECT_GT(count, 10);
+}
 
 TEST(calm, a_change_costs_every_node_a_handful_of_messages) {
     Schedule nothing = one_action(5, 10, Kind::move, 1, 0, 2 * lease);
