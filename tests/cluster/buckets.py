@@ -9,6 +9,7 @@ import subprocess
 import unittest
 from collections import Counter
 
+from claiming import RIVAL, Claiming, advertisement, gratuitous_reply
 from lab.commands import ip, run
 from lab.knock import Knock
 from lab.pool import Pool, Standing
@@ -215,7 +216,7 @@ class BucketTest(StandingPoolTest):
         self.assert_ten_thousand(knock)
 
 
-class Shared(BucketTest):
+class Shared(Claiming, BucketTest):
     def test_ten_thousand_connections_one_answer_each_in_even_shares(self) -> None:
         self.assert_shared_out()
 
@@ -233,6 +234,18 @@ class Shared(BucketTest):
             length = 64 if ":" in address else 24
             self.cluster.run("n2", ["ip", "address", "delete", f"{address}/{length}", "dev", "eth0"])
         wait_until("them to be back", lambda: self.pool.held_by_kernel("n2") == self.pool.addresses)
+
+    def test_who_claims_a_shared_address_is_counted_and_answered_by_the_first_bucket_s_node(self) -> None:
+        node = self.before.owners["0"]
+        for address, frame in zip(self.pool.addresses, (gratuitous_reply, advertisement)):
+            with self.subTest(address=address):
+                self.assertTrue(self.client.answers(address, 20))
+                shared = self.client.neighbour(address)
+                self.claim(frame(RIVAL, address))
+                self.wait_claimed(node, address, 1)
+                wait_until("the client to be told", lambda: self.client.neighbour(address) == shared)
+                for other in set(self.cluster.node_names()) - {node}:
+                    self.assertNotIn(address, self.conflicts(other), "answered by two")
 
     def test_stopped_while_the_daemon_is_dead_it_is_silent_at_once(self) -> None:
         values = ["OCF_ROOT=/usr/lib/ocf", "OCF_RESOURCE_INSTANCE=lb", f"OCF_RESKEY_addresses={ADDRESSES}"]
