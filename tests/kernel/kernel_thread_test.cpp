@@ -105,6 +105,18 @@ class kernel_thread : public testing::Test {
             frames.push_back(std::move(**frame));
         }
     }
+    /// What was noticed until the answer to a Check.
+    std::string noticed_until_checked() {
+        std::string noticed;
+        while (true) {
+            pollfd waiting{thread_->fd(), POLLIN, 0};
+            if (poll(&waiting, 1, 20'000) != 1) return noticed + " and no answer within 20 s";
+            for (const Report& report : thread_->reports()) {
+                if (const auto* one = std::get_if<Noticed>(&report)) noticed += one->text;
+                if (std::holds_alternative<Checked>(report)) return noticed;
+            }
+        }
+    }
     /// Waits until so many of the pool's addresses are on a link.
     void wait_there(std::size_t count) {
         // The kernel's word of a change comes before that of the thread, so it is asked again at each.
@@ -358,6 +370,8 @@ TEST_F(kernel_thread, withheld_address_stays_away_and_goes_with_its_slot) {
     wait_there(0);
     thread_->set_deadline(now() + 600s);
     wait_there(1);
+    thread_->post(Check{++last_, "web"});
+    EXPECT_EQ(noticed_until_checked(), "") << "it was put on the NIC, and taken off again";
     thread_->post(CloseSlots{{++last_}, false, slots});
     Claimed told;
     do told = wait<Claimed>();
