@@ -30,6 +30,12 @@ int family_of(const IpAddress& ip) {
     return ip.is_v4() ? AF_INET : AF_INET6;
 }
 
+/// An address and the index of its device.
+struct Routed {
+    IpAddress ip;
+    int device = 0;
+};
+
 /// By address; none: it is to have no rule.
 using Tables = std::map<IpAddress, std::optional<std::uint32_t>>;
 
@@ -139,17 +145,8 @@ Result<void> point(net::Netlink& netlink, int family, std::span<const Routed> ad
 Result<void> route(net::Netlink& netlink, const net::Link& nic, const net::Link& device,
                    const IpAddress& ip) {
     const Routed one{ip, device.index};
-    return route_many(netlink, nic, {&one, 1});
-}
-
-Result<void> route_many(net::Netlink& netlink, const net::Link& nic, std::span<const Routed> addresses) {
-    for (const int family : {AF_INET, AF_INET6}) {
-        if (std::ranges::none_of(addresses, [&](const Routed& a) { return family_of(a.ip) == family; }))
-            continue;
-        if (auto done = mirror(netlink, nic, family, addresses); !done) return done;
-        if (auto done = point(netlink, family, addresses); !done) return done;
-    }
-    return {};
+    if (auto done = mirror(netlink, nic, family_of(ip), {&one, 1}); !done) return done;
+    return point(netlink, family_of(ip), {&one, 1});
 }
 
 Result<void> unroute(net::Netlink& netlink, std::span<const IpAddress> ips) {

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <optional>
 
 #include "net/address.hpp"
 #include "net/batch.hpp"
@@ -114,6 +115,12 @@ Result<void> configure_ipv6(const net::Link& device, bool v6) {
         if (auto set = net::Sysctl::ipv6(device.name, key).set(0); !set) return set;
     return {};
 }
+
+/// A device that shall be there.
+struct Wanted {
+    Mac mac;
+    bool v6 = false;  ///< for an IPv6 address
+};
 
 /// Makes devices, all of them together from step to step. What fails drops out.
 class Making {
@@ -286,14 +293,9 @@ bool is_device(const net::Link& link) {
 Result<net::Link> acquire(const net::NetnsLock& /*lock*/, net::Netlink& netlink, const net::Link& nic,
                           const Mac& mac, bool v6) {
     const Wanted wanted{mac, v6};
-    auto made = std::move(acquire_many(netlink, nic, {&wanted, 1}).front());
+    auto made = std::move(Making(netlink, nic, {&wanted, 1}).run().front());
     if (!made) return made;
     return net::find_link(netlink, made->name);
-}
-
-std::vector<Result<net::Link>> acquire_many(net::Netlink& netlink, const net::Link& nic,
-                                            std::span<const Wanted> wanted) {
-    return Making(netlink, nic, wanted).run();
 }
 
 Result<std::string> release(const net::NetnsLock& /*lock*/, net::Netlink& netlink, const net::Link& device) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,9 +13,8 @@
 #include "net/netns.hpp"
 
 // An address with a MAC of its own lives on a macvlan device that exists only where the address is, so that
-// no switch ever hears the MAC from two ports (RFC 5798 section 7.3; docs/architecture.md).
-//
-// The functions for many do with a few batches of messages what those for one do, and take the same care.
+// no switch ever hears the MAC from two ports (RFC 5798 section 7.3; docs/architecture.md). Pools do without
+// devices (service/kernel/virtual_macs.hpp).
 namespace buoy::vmac {
 
 /// The device's name: "bv" and the MAC's twelve digits. Addresses with the same MAC share it.
@@ -33,22 +31,12 @@ bool is_device(const net::Link& link);
 Result<net::Link> acquire(const net::NetnsLock& lock, net::Netlink& netlink, const net::Link& nic,
                           const Mac& mac, bool v6);
 
-/// A device that shall be there.
-struct Wanted {
-    Mac mac;
-    bool v6 = false;  ///< for an IPv6 address
-};
-/// The same for many devices, each with its own outcome, in order. The links are as they were before they
-/// were brought up. The namespace's lock is the caller's business: it may do without where another device of
-/// its own stays on the NIC meanwhile, for then nobody puts the NIC's settings back.
-std::vector<Result<net::Link>> acquire_many(net::Netlink& netlink, const net::Link& nic,
-                                            std::span<const Wanted> wanted);
-
 /// Removes the device if no address is left on it, and with the last one of a NIC puts the NIC's settings
 /// back as they were. That they cannot be changed is no error, but the text that is returned, for the log.
 Result<std::string> release(const net::NetnsLock& lock, net::Netlink& netlink, const net::Link& device);
 
-/// Removes devices of one NIC with whatever is on them. The lock as with acquire_many().
+/// Removes devices of one NIC with whatever is on them, in a few batches of messages. The lock as with
+/// release().
 Result<std::string> remove_many(net::Netlink& netlink, std::span<const net::Link> devices);
 
 /// Routes what the address sends by its own device: a policy rule for the address, and a table that mirrors
@@ -56,13 +44,6 @@ Result<std::string> remove_many(net::Netlink& netlink, std::span<const net::Link
 /// would leave with the NIC's MAC, and switches would forget where the virtual MAC is; so it comes first, and
 /// then the address.
 Result<void> route(net::Netlink& netlink, const net::Link& nic, const net::Link& device, const IpAddress& ip);
-
-/// An address and the index of its device.
-struct Routed {
-    IpAddress ip;
-    int device = 0;
-};
-Result<void> route_many(net::Netlink& netlink, const net::Link& nic, std::span<const Routed> addresses);
 
 /// Removes the policy rules for the addresses, if there are any. The routes go with the devices.
 Result<void> unroute(net::Netlink& netlink, std::span<const IpAddress> ips);
