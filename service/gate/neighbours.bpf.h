@@ -125,6 +125,10 @@ static __always_inline enum verdict judge_arp(const struct frame* f, __u32 at) {
         return untouched;
     const __be32 ip = f->leaving ? arp.sender_ip : arp.target_ip;
     const __be32 client = f->leaving ? arp.target_ip : arp.sender_ip;
+    /* Announced by who holds it, for this node's own neighbour table; or claimed by a stranger, for the
+     * daemon to hear (RFC 5227 section 2.4). The kernel takes nothing in that comes from an address of its
+     * own, and what it might say of it does not leave. */
+    if (!f->leaving && client == ip) return untouched;
     const struct gate_service* service = managed_ipv4(ip);
     if (!service) return untouched;
     const int request = arp.operation == bpf_htons(ARP_REQUEST);
@@ -141,9 +145,6 @@ static __always_inline enum verdict judge_arp(const struct frame* f, __u32 at) {
         }
         return lease_lasts() ? passed : dropped;
     }
-    /* What somebody else claims is for the daemon to hear (RFC 5227 section 2.4). The kernel takes nothing in
-     * that comes from an address of its own, and what it might say of it does not leave. */
-    if (client == ip) return untouched;
     if (!request) return lease_lasts() ? received(f, service) : dropped;
     const enum verdict verdict = judge(f, service, bucket_of_ipv4(service, client, ip));
     return verdict == passed ? answer_arp(f, at, &arp, service) : verdict;

@@ -15,6 +15,7 @@ from pooling import PoolTest
 from lab.pool import Pool
 from lab.shared import long
 from lab.sweep import counts
+from lab.switch import socket_of
 from lab.waiting import wait_until
 
 AGENT_FILE = "/usr/lib/ocf/resource.d/buoy/pool"
@@ -91,6 +92,25 @@ class Planned(PoolTest):
             sweep.wait(f"n1 to answer for {address}", lambda held: held[address] == "n1")
             self.pool.buoy("n3", "unpin", address)
             self.settled()
+
+    def test_a_node_that_uses_an_address_hears_where_it_moves(self) -> None:
+        def neighbour(node: str, address: str) -> str:
+            shown = self.cluster.run(node, ["ip", "neighbour", "show", "to", address, "dev", "eth0"]).stdout
+            return found[1] if (found := re.search(r"lladdr (\S+)", shown)) else ""
+
+        for version in (4, 6):
+            address = next(one for one in self.pool.addresses if ipaddress.ip_address(one).version == version)
+            owner = self.before.owners[address]
+            user, target = self.others(owner)
+            with self.subTest(address=address):
+                self.cluster.run(user, ["ping", "-c", "1", address])
+                self.assertEqual(socket_of(owner, "lan").mac, neighbour(user, address))
+                # It asks nobody by itself, for it sends nothing to the address from now on.
+                self.pool.buoy(user, "move", address, target)
+                mac = socket_of(target, "lan").mac
+                wait_until(f"{user} to know", lambda: neighbour(user, address) == mac)
+                self.pool.buoy(user, "move", address, owner)
+        self.settled()
 
     def test_rolling_restart_of_all_daemons(self) -> None:
         with self.sweep() as sweep:

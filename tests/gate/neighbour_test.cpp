@@ -239,6 +239,13 @@ TEST_F(gate_neighbours, without_an_answer_the_kernel_is_asked_where_the_bucket_i
     expect_bucket(wire::solicited_advertisement(client_mac, client6, mac_a, plain6), tc_out, bucket6);
     expect_bucket(wire::unsolicited_advertisement(mac_a, plain6), tc_out, 0);
     expect_bucket(wire::dad_probe(client_mac, plain6), xdp_in, 0);
+    // Where an address has moved to is for every node to hear, whoever has it.
+    for (std::uint32_t b = 0; b < division.buckets; ++b) gate_->shut(plain4, b);
+    for (const Way& way : {tc_in, xdp_in})
+        for (const Bytes& announced :
+             {wire::gratuitous_request(client_mac, plain4), wire::gratuitous_reply(client_mac, plain4),
+              wire::unsolicited_advertisement(client_mac, plain6)})
+            EXPECT_TRUE(passes(announced, way)) << way.name;
 }
 
 TEST_F(gate_neighbours, link_that_is_not_ours_is_not_answered_on) {

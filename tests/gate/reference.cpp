@@ -120,6 +120,7 @@ Ruling arp(const Reader& packet, bool in, const World& world) {
     packet.need(28);
     if (packet.u16(2) != 0x0800 || packet.u8(4) != 6 || packet.u8(5) != 4) return {};
     const IpAddress sender = packet.address<Ipv4>(14), target = packet.address<Ipv4>(24);
+    if (in && sender == target) return {};
     const IpAddress ip = in ? target : sender, other = in ? sender : target;
     const auto found = world.find(ip);
     if (found == world.end()) return {};
@@ -127,7 +128,6 @@ Ruling arp(const Reader& packet, bool in, const World& world) {
     const bool request = packet.u16(6) == 1;
     if (!managed.answer) return {Ruling::of_bucket, ip, bucket(other, ip, managed), in ? 0 : packet.at() + 8};
     if (in) {
-        if (sender == target) return {};
         return request ? Ruling{Ruling::question, ip, bucket(other, ip, managed)}
                        : Ruling{Ruling::of_lease, ip};
     }
