@@ -11,8 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from claiming import RIVAL, Claiming, advertisement, gratuitous_reply
 from pooling import PoolTest
 
+from lab.capture import Capture
 from lab.frames import Advertisement, Arp, Frame, Solicitation
 from lab.pool import Pool, expand
+from lab.shared import long
 from lab.switch import CLIENT, socket_of
 from lab.waiting import wait_until
 
@@ -110,42 +112,62 @@ class Conflicts(Claiming, AmongOthers):
             probe = isinstance(packet, Solicitation) and packet.source_ip == "::" and packet.target == address
         return probe and frame.host == node and frame.source == socket_of(node, "lan").mac
 
-    def test_released_address_is_left_to_who_claims_it_and_taken_back_from_nobody(self) -> None:
+    def give_up(self, capture: Capture) -> list[tuple[str, str]]:
+        """Let the client have an address of each family; the nodes that then answer for them no more."""
         self.set_option("on_conflict", "release")
         contested = [(*self.held(4), gratuitous_reply), (*self.held(6), advertisement)]
+        for node, address, frame in contested:
+            self.put("add", address)
+            self.addCleanup(self.cluster.run, CLIENT, ["sh", "-c", f"ip -br address flush to {address} || true"])
+
+            def given_up() -> bool:
+                self.claim(frame(socket_of(CLIENT, "lan").mac, address))
+                return self.state(node, address) == "withheld"
+
+            wait_until(f"{node} to give up {address}", given_up)
+            defended = capture.frames(lambda seen: self.says(seen, address, socket_of(node, "lan").mac))
+            self.assertTrue(defended, "given up at the first claim")
+        return [(node, address) for node, address, _ in contested]
+
+    def assert_answering(self, node: str, address: str) -> None:
+        """A node has an address that it had given up, or has it in a moment, and the client finds it there."""
+        wait_until(f"{address} back", lambda: self.state(node, address) == "open", 60)
+        own = socket_of(node, "lan").mac
+        wait_until(f"the client to find {address} at {node}", lambda: self.neighbour_of_client(address) == own)
+        self.assertEqual(0, self.monitor(node))
+
+    def test_address_that_is_claimed_again_is_given_up_until_it_is_not_to_be(self) -> None:
         with self.client.capture() as capture:
-            for node, address, frame in contested:
-                self.put("add", address)
-                self.addCleanup(self.cluster.run, CLIENT, ["sh", "-c", f"ip -br address flush to {address} || true"])
+            contested = self.give_up(capture)
+        for node, address in contested:
+            for one in self.cluster.node_names():
+                self.assertNotIn(address, self.pool.held_by_kernel(one))
+            self.assertTrue(self.conflicts(node)[address]["withheld"])
+            self.assertRegex(self.pool.buoy(node, "status"), rf"{re.escape(address)} is claimed .*does not answer")
+            self.assertIn("a host outside the pool claims it", self.pool.buoy(node, "explain", address))
+            self.assertRegex(self.pool.buoy(node, "metrics"), r'buoy_slots_withheld{pool="web"} [12]\n')
+            self.assertEqual(DEGRADED, self.monitor(node), "a restart would help nobody")
+        standing = self.pool.standing("n1")
+        assert standing is not None
+        self.assertEqual(self.before.owners, standing.owners, "a contested address is not to wander")
+        for _, address in contested:
+            self.put("del", address)
+        self.cluster.pcs("resource", "update", "web", "on_conflict=defend")
+        for node, address in contested:
+            self.assert_answering(node, address)
 
-                def given_up() -> bool:
-                    self.claim(frame(socket_of(CLIENT, "lan").mac, address))
-                    return self.state(node, address) == "withheld"
-
-                wait_until(f"{node} to give up {address}", given_up)
-                defended = capture.frames(lambda seen: self.says(seen, address, socket_of(node, "lan").mac))
-                self.assertTrue(defended, "given up at the first claim")
-            for node, address, _ in contested:
-                for one in self.cluster.node_names():
-                    self.assertNotIn(address, self.pool.held_by_kernel(one))
-                self.assertTrue(self.conflicts(node)[address]["withheld"])
-                self.assertRegex(self.pool.buoy(node, "status"), rf"{re.escape(address)} is claimed .*does not answer")
-                self.assertIn("a host outside the pool claims it", self.pool.buoy(node, "explain", address))
-                self.assertRegex(self.pool.buoy(node, "metrics"), r'buoy_slots_withheld{pool="web"} [12]\n')
-                self.assertEqual(DEGRADED, self.monitor(node), "a restart would help nobody")
+    @long
+    def test_address_that_was_given_up_is_taken_back_from_nobody(self) -> None:
+        with self.client.capture() as capture:
+            contested = self.give_up(capture)
+            for node, address in contested:
                 # It asks, is answered, and leaves it.
                 capture.wait(f"{node} to ask for {address}", lambda seen: self.asks(seen, node, address), 2, 60)
                 self.assertEqual("withheld", self.state(node, address))
-            standing = self.pool.standing("n1")
-            assert standing is not None
-            self.assertEqual(self.before.owners, standing.owners, "a contested address is not to wander")
-            for _, address, _ in contested:
-                self.put("del", address)
-            for node, address, _ in contested:
-                wait_until(f"{address} back", lambda: self.state(node, address) == "open", 60)
-                own = socket_of(node, "lan").mac
-                wait_until(f"the client to find {address} at {node}", lambda: self.neighbour_of_client(address) == own)
-                self.assertEqual(0, self.monitor(node))
+        for _, address in contested:
+            self.put("del", address)
+        for node, address in contested:
+            self.assert_answering(node, address)
 
     def monitor(self, node: str) -> int:
         """The exit code of the agent's monitor."""
