@@ -39,6 +39,7 @@ WRONG = [
     ("announce_pps", "0", ["announce_pps='0'", "frames a second"]),
     ("announce_to", "10.9.0.x", ["announce_to='10.9.0.x'", "not an IP address"]),
     ("on_conflict", "fight", ["on_conflict='fight'", "defend", "report"]),
+    ("conflict_check", "slow", ["conflict_check='slow'", "off, fast, rfc5227"]),
     ("link_down", "stop", ["link_down='stop'", "release, ignore"]),
     ("hold_ms", "1s", ["hold_ms='1s'", "0 to 600000 ms"]),
     ("buckets", "4097", ["buckets='4097'", "1 to 4096"]),

@@ -4,18 +4,22 @@
 A frame proves that its sender held the address at that moment: an echo's answer, an ARP reply, a
 neighbour advertisement. Frames come one after the other, so what shows two holders is their order. A
 handover is one change of sender, there and back two. Two nodes that both hold the address take turns
-for as long as it lasts.
+for as long as it lasts. Who takes an address over announces it first, so turns that all begin with an
+announcement are handovers, however many.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Three changes within this: A, B, A, B. No cluster hands over three times in it.
+# Three changes within this: A, B, A, B. No cluster hands over three times in it unless it is told to.
 ALTERNATING_MS = 200.0
 # Two changes within this: A, B, A. A handover takes an ordered message and a datagram at least, and
 # this would have been two.
 THERE_AND_BACK_MS = 4.0
+
+
+ANNOUNCED = "announced it"
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -60,7 +64,8 @@ def overlaps(address: str, evidence: list[Evidence]) -> list[Overlap]:
         for length, within_ms in ((3, THERE_AND_BACK_MS), (4, ALTERNATING_MS)):
             frames = said[:length]
             returns = len({one.host for one in frames}) < length == len(frames)
-            if returns and frames[-1].time_ms - before.time_ms < within_ms:
+            taken_over = length == 4 and all(one.how == ANNOUNCED for one in frames[1:])
+            if returns and not taken_over and frames[-1].time_ms - before.time_ms < within_ms:
                 found.append(Overlap(address, frames))
                 break
     return found

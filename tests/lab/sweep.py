@@ -11,7 +11,7 @@ from typing import Callable
 
 from lab.cluster import Cluster
 from lab.errors import LabError
-from lab.evidence import Evidence, Overlap, overlaps
+from lab.evidence import ANNOUNCED, Evidence, Overlap, overlaps
 from lab.kernel import room_for_neighbours
 from lab.probe import Report, Request, now_ms
 from lab.recorder import Recorder
@@ -143,7 +143,7 @@ class Sweep:
                 self._requests[address][sequence].hosts.append(hosts[who])
                 self._evidence[address].append(Evidence(value / 1e6, hosts[who], "answered an echo"))
             elif kind == b"C":
-                how = "announced it" if sequence else "answered who has it"
+                how = ANNOUNCED if sequence else "answered who has it"
                 self._evidence[address].append(Evidence(value / 1e6, hosts[who], how))
             elif kind == b"L":
                 self.stalls_ms.append((value / 1e6, sequence / 1e3))

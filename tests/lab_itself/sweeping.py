@@ -9,7 +9,7 @@ import unittest
 from lab.client import Client
 from lab.cluster import temporary
 from lab.commands import ip, ip_batch
-from lab.evidence import Evidence, overlaps
+from lab.evidence import ANNOUNCED, Evidence, overlaps
 from lab.probe import now_ms
 from lab.settings import Settings
 from lab.sweep import counts
@@ -44,6 +44,13 @@ class Judgement(unittest.TestCase):
     def test_three_that_take_turns(self) -> None:
         self.assert_overlap((0, "a"), (5, "b"), (10, "c"), (15, "a"))
         self.assert_fine((0, "a"), (5, "b"), (10, "c"), (15, "d"))
+
+    def test_turns_that_are_announced_are_handovers(self) -> None:
+        for said, expected in (((ANNOUNCED,) * 3, 0), ((ANNOUNCED, "answered an echo", ANNOUNCED), 1)):
+            turns = [Evidence(20.0 * number, host, how) for number, host, how in zip((1, 2, 3), "bab", said)]
+            self.assertEqual(expected, len(overlaps("x", [Evidence(0, "a", "answered an echo"), *turns])))
+        at_once = [Evidence(at, host, ANNOUNCED) for at, host in ((0, "a"), (1, "b"), (2, "a"))]
+        self.assertEqual(1, len(overlaps("x", at_once)))
 
     def test_frames_may_come_in_any_order(self) -> None:
         self.assert_overlap((40, "a"), (60, "b"), (0, "a"), (20, "b"))
