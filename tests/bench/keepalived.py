@@ -73,7 +73,7 @@ def series_of(
     progress: Callable[[str], None], tail_s: float = 0.0,
 ) -> Outcome:  # fmt: skip
     """So many rounds of one way of losing the addresses."""
-    tally = Tally(tail_s=tail_s)
+    tally = Tally(tail_s=tail_s, forgiving=True)
     begun_anew = 0
     for number in range(rounds):
         progress(f"{name} {number + 1}/{rounds}")
