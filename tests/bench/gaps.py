@@ -8,7 +8,6 @@ estimate of the median of all, while a long interval would be an error in every 
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import Callable
 
@@ -83,19 +82,19 @@ class Tally:
             away = lambda now: victim not in now.values()  # noqa: E731
             sweep.wait(f"the addresses of {victim} to be answered", away, timeout_s=60)
             if self.tail_s:
-                time.sleep(self.tail_s)
-                sweep.wait("all addresses to be answered still", timeout_s=60)
+                end_ms = now_ms() + self.tail_s * 1000
+                sweep.wait("all addresses to be answered still", lambda _: now_ms() >= end_ms, timeout_s=60)
             reports = sweep.stop()
         self.gaps_ms += [self._gap_ms(report, began_ms) for report in reports.values()]
         self.overlaps += len(sweep.overlaps())
         self.stalls_ms += [length_ms for end_ms, length_ms in sweep.stalls_ms if end_ms > began_ms]
 
     def _gap_ms(self, report: Report, since_ms: float) -> float:
-        last = report.since(since_ms).gaps()[-1:]
-        if not self.forgiving or not last or last[0].end_ms is not None:
+        *closed, last = report.since(since_ms).gaps() or [None]
+        if not self.forgiving or last is None or last.end_ms is not None:
             return closed_gap_ms(report, since_ms)
         self.unclosed += 1
-        return report.requests[-1].sent_ms - last[0].start_ms
+        return max([report.requests[-1].sent_ms - last.start_ms, *(gap.length_ms for gap in closed)])
 
     def notes(self, who: str) -> list[str]:
         """What has to be known beside the gaps."""
