@@ -71,6 +71,13 @@ class PowerOff(PoolTest):
         sweep.wait("the guarded ones to be answered")
         return guarded, before, sweep
 
+    def lose(self, node: str, sweep: Sweep) -> float:
+        """Cut a node's power and wait until what waits for nothing is taken over; the time of the cut, in ms."""
+        off_ms = now_ms()
+        self.cluster.power_off(node)
+        self.assert_taken_over(node, self.wait_covered(sweep, node))
+        return off_ms
+
     def assert_waited(self, waiting: Sweep, addresses: list[str], lost: str, off_ms: float, until_ms: float) -> None:
         """Nobody answered for a lost node's addresses before that node was known to be off."""
         for address in addresses:
@@ -83,9 +90,7 @@ class PowerOff(PoolTest):
         known = len(self.cluster.fencings("n3"))
         self.cluster.set_fencing("off")
         with self.sweep() as sweep:
-            off_ms = now_ms()
-            self.cluster.power_off("n3")
-            self.assert_taken_over("n3", self.wait_covered(sweep, "n3"))
+            off_ms = self.lose("n3", sweep)
             self.settled("n1", "n2")
             said = "until n3 is fenced, or `buoy confirm-down n3` vouches for it"
             address = before.of("n3")[0]
@@ -103,9 +108,7 @@ class PowerOff(PoolTest):
         known = len(self.cluster.fencings("n3"))
         self.cluster.set_fencing("off")
         with self.sweep() as sweep:
-            off_ms = now_ms()
-            self.cluster.power_off("n3")
-            self.assert_taken_over("n3", self.wait_covered(sweep, "n3"))
+            off_ms = self.lose("n3", sweep)
             failed = lambda: self.cluster.fencings("n3", "failed")[-1:] > [off_ms / 1000]  # noqa: E731
             wait_until("fencing to fail", failed, 60)
             self.assertEqual(set(before.of("n1") + before.of("n2")), set(waiting.holders()))
@@ -120,9 +123,7 @@ class PowerOff(PoolTest):
         self.cluster.set_fencing("slow", SLOW_FENCING_S)
         known = len(self.cluster.fencings("n2"))
         with self.sweep() as sweep:
-            off_ms = now_ms()
-            self.cluster.power_off("n2")
-            self.assert_taken_over("n2", self.wait_covered(sweep, "n2"))
+            off_ms = self.lose("n2", sweep)
             self.assertEqual(known, len(self.cluster.fencings("n2")), "fencing was there first")
             waiting.wait("all to be answered without n2", lambda held: "n2" not in held.values(), 60)
             self.assert_waited(waiting, before.of("n2"), "n2", off_ms, self.cluster.fencings("n2")[known] * 1000)
