@@ -184,7 +184,8 @@ def _unanswered(knock: Knock, since_ms: float) -> str:
     lost = knock.unanswered(since_ms=since_ms)
     if not lost:
         return f"{total} SYNs, and every one was answered"
-    return f"{total} SYNs, {len(lost)} of them unanswered, all sent within {lost[-1].sent_ms - lost[0].sent_ms + 1:.0f} ms"
+    within_ms = lost[-1].sent_ms - lost[0].sent_ms + 1
+    return f"{total} SYNs, {len(lost)} of them unanswered, all sent within {within_ms:.0f} ms"
 
 
 def _coloured(digits: str) -> str:
