@@ -131,16 +131,21 @@ void AgreedState::elect(std::span<const NodeId> nodes) {
 Outcome AgreedState::on(const Move& entry) {
     Pool* p = pool_named(entry.pool);
     if (p == nullptr) return Outcome::no_such_pool;
-    if (entry.slot >= p->config.slots) return Outcome::no_such_slot;
+    if (entry.slots.empty()) return Outcome::refused;
+    if (std::ranges::max(entry.slots) >= p->config.slots) return Outcome::no_such_slot;
     const NodeIndex i = find(entry.node);
     if (i == no_index || !has(p->members, i)) return Outcome::no_such_node;
     if (!has(eligible(*p), i)) return Outcome::refused;
     const Relisting relisting(*p, tag.entries);
-    NodeIndex* const list = p->lists.data() + std::size_t{entry.slot} * p->width;
-    NodeIndex* const place = std::find(list, list + p->width, i);
-    if (place == list) return Outcome::unchanged;
-    std::rotate(list, place, place + 1);
-    return Outcome::applied;
+    Outcome outcome = Outcome::unchanged;
+    for (const std::uint32_t slot : entry.slots) {
+        NodeIndex* const list = p->lists.data() + std::size_t{slot} * p->width;
+        NodeIndex* const place = std::find(list, list + p->width, i);
+        if (place == list) continue;
+        std::rotate(list, place, place + 1);
+        outcome = Outcome::applied;
+    }
+    return outcome;
 }
 
 Outcome AgreedState::on(const Rejoin& entry) {

@@ -31,10 +31,10 @@ struct PoolConfig {
     bool operator==(const PoolConfig&) const = default;
 };
 
-/// Puts a member first in a slot's list.
+/// Puts a member first in the lists of some slots.
 struct Move {
     std::string pool;
-    std::uint32_t slot = 0;
+    std::vector<std::uint32_t> slots;
     NodeId node;
     bool operator==(const Move&) const = default;
 };

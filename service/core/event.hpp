@@ -13,7 +13,7 @@ namespace buoy::core {
 
 /// The first event: who we are. `pools` are those that were started on this node before the daemon was.
 /// `longest_lease` is what the last run of the daemon published by that name, kept over restarts; zero where
-/// there was none.
+/// there was none. A planned handover of more than `portion` slots goes in portions; 0: none does.
 struct Started {
     NodeId self;
     Incarnation incarnation;
@@ -21,6 +21,7 @@ struct Started {
     Duration lease{500'000'000};
     std::vector<PoolConfig> pools;
     Duration longest_lease{};
+    std::uint32_t portion = 0;
     bool operator==(const Started&) const = default;
 };
 

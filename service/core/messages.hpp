@@ -85,6 +85,8 @@ struct Beat {
     /// Those of them whose beats come in again. They are not echoed before their Rejoin, and could not tell
     /// otherwise that they are heard.
     FixedList<NodeId, max_nodes> heard{};
+    /// Slots that were moved to the sender in a portion and that it has not opened yet.
+    std::uint32_t owed = 0;
     bool operator==(const Beat&) const = default;
 };
 

@@ -103,10 +103,10 @@ void Ownership::on(const BeatReceived& event) {
     // Who stays out until it is heard is told at once.
     if (peers_.is_heard_again(now_, standing(), from)) beat_now_ = true;
     const Peers::News news = peers_.receive(now_, agreed_, standing(), from, beat);
-    if (news == Peers::News::none) return;
+    if (news == Peers::News::none && !handover_) return;
     const bool was_live = deadline_ > now_;
     renew();
-    if (news != Peers::News::reports && was_live) return;
+    if (news != Peers::News::reports && was_live && !handover_) return;
     dirty_ = true;
     react();
 }
@@ -134,6 +134,7 @@ void Ownership::answered(EffectId id, const std::vector<SlotId>& failed) {
             return refuse(Refusal::contradictory);
         case Holding::Result::opened:
             if (!about.empty()) emit(Announce{about});
+            opened_what_was_owed();
             break;
         case Holding::Result::open_failed:
             // The slot goes on to the next member: this one is not eligible until somebody has looked at it.
@@ -236,6 +237,7 @@ void Ownership::send_beat() {
         beat.hash = hash_;
     }
     if (has_state_) peers_.write(now_, agreed_, self, speaks && !muted_, beat);
+    beat.owed = static_cast<std::uint32_t>(owed_.size());
     emit(std::move(effect));
 }
 

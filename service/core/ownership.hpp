@@ -91,6 +91,16 @@ class Ownership {
             return kind == other.kind && node == other.node && pool == other.pool && detail == other.detail;
         }
     };
+    // Slots that living members give up on somebody's wish go in portions of Moves before the entry that asks
+    // for it: the first ones are announced while the last ones still answer where they were. It is a matter
+    // of time alone: the entry does whatever they did not.
+    struct Handover {
+        Asked goal;                 // the entry
+        std::uint32_t portion = 0;  // slots in each
+        std::vector<Move> rest;     // the next one last
+        std::uint64_t entry = 0;    // of the last one that was applied
+        TimePoint since;            // when the last one was asked for
+    };
     struct Proven {
         VoterSeen who;
         Proof proof = Proof::fenced;
@@ -201,6 +211,14 @@ class Ownership {
     void ask_to_forget_pools(NodeId lowest);
     bool order(const EntryBody& body, RequestId request = {});
     [[nodiscard]] static Asked key_of(const EntryBody& body, RequestId request);
+
+    // ownership_handover.cpp: planned handovers in portions.
+    bool hand_over_before(const EntryBody& goal, RequestId request = {});
+    [[nodiscard]] std::optional<Handover> plan(const EntryBody& goal, RequestId request) const;
+    [[nodiscard]] bool portion_settled() const;
+    void portion_applied();
+    void opened_what_was_owed();
+
     void serve();
     std::optional<Outcome> serve(Pending& pending);
     std::optional<Outcome> serve(Pending& pending, const StartPool& request);
@@ -267,6 +285,8 @@ class Ownership {
     std::vector<std::string> no_carrier_;  // pools, started here or not, whose interface has none
     std::vector<Pending> pending_;
     std::vector<Asked> asked_;
+    std::optional<Handover> handover_;
+    std::vector<SlotId> owed_;  // moved to us in portions, and not open yet
     std::vector<Proven> proven_;
     std::vector<LastSeen> seen_;
     std::vector<Memberless> memberless_;  // pools that nobody has started any more

@@ -133,7 +133,8 @@ void Ownership::ask_for_pools() {
         const LocalPool* here = local(p.config.name);
         if (!has(p.members, self)) continue;
         if (here == nullptr || here->stopping) {
-            order(LeavePool{settings_.self, p.config.name});
+            const LeavePool leave{settings_.self, p.config.name};
+            if (!hand_over_before(leave)) order(leave);
             continue;
         }
         if (const bool dark = !has_carrier(p.config.name); dark != has(p.no_carrier, self))
@@ -199,7 +200,8 @@ void Ownership::entry_returned(const Entry& entry, Outcome outcome) {
 
 template <typename E>
 std::optional<Outcome> Ownership::serve_entry(const Pending& pending, const E& entry) {
-    if (phase_ == Phase::primary && exchange_.quorate()) order(entry, pending.id);
+    if (phase_ == Phase::primary && exchange_.quorate() && !hand_over_before(entry, pending.id))
+        order(entry, pending.id);
     if (now_ - pending.since > request_leases * settings_.lease) return Outcome::not_primary;
     return std::nullopt;
 }

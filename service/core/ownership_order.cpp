@@ -31,6 +31,8 @@ void Ownership::process(const ConfigurationChanged& event) {
     order_ = {};
     snapshot_sent_ = false;
     asked_.clear();
+    handover_.reset();
+    owed_.clear();
     replay_.clear();
     resyncing_.clear();
     for (const Member& m : event.members) saw(m.node);
@@ -262,6 +264,7 @@ void Ownership::commit_entry() {
     }
     if (was_in && !is_in(agreed_, self) && !out_) leave();
     if (fault(Fault::persist)) peers_.stop_condemning(now_);
+    portion_applied();
     if (next_entry_.sender == settings_.self) entry_returned(next_entry_, next_outcome_);
 }
 

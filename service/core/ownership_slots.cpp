@@ -90,6 +90,7 @@ void Ownership::leave() {
     out_ = true;
     ++outing_.count;
     opened_past_ = 0;
+    owed_.clear();
     set_deadline({});
     if (holding_.any_passing()) close(holding_.passing());
     status_due_ = true;

@@ -112,6 +112,7 @@ Peers::News Peers::receive(TimePoint now, const AgreedState& agreed, const Self&
     p.hash = beat.hash;
     p.condemns = condemns;
     p.hears_us = hears_us;
+    p.owed = beat.owed;
     const bool same_ring = beat.tag.ring == self.tag.ring;
     const bool count = (same_ring || fault(Fault::echo_ring)) &&
                        (self.primary || fault(Fault::echo_primary)) &&

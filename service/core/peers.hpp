@@ -111,6 +111,8 @@ class Peers {
     [[nodiscard]] NodeMask mine() const { return mine_; }
     [[nodiscard]] NodeMask known() const { return known_; }
     [[nodiscard]] TimePoint last_beat(NodeIndex who) const { return peers_[who].last_beat; }
+    /// Slots that were moved to it in portions and that it had yet to open when it last spoke.
+    [[nodiscard]] std::uint32_t owed(NodeIndex who) const { return peers_[who].owed; }
 
   private:
     template <typename T>
@@ -129,6 +131,7 @@ class Peers {
         TimePoint last_beat;  // any at all
         TimePoint echo;       // creation of its newest beat that we vouch for
         TimePoint vouched;    // creation of our newest beat that it vouched for
+        std::uint32_t owed = 0;  // slots that it has yet to open
     };
     [[nodiscard]] std::int64_t reported(const Self& self, NodeIndex who) const;
 

@@ -21,6 +21,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration between = 500ms;  // two changes of one attribute
+// A child takes a core from what changes hands, of which there is more where there is something to be told.
+constexpr Duration settled = 100ms;
 constexpr std::chrono::milliseconds patience = 5s;
 
 struct Attribute {
@@ -50,7 +52,8 @@ void Attributes::State::want(std::string_view pool, std::optional<std::string> v
     const auto found = attributes.try_emplace(std::string(pool)).first;
     if (found->second.wanted == value && (found->second.due || found->second.given)) return;
     found->second.wanted = std::move(value);
-    found->second.due = true;
+    if (!std::exchange(found->second.due, true))
+        found->second.not_before = std::max(found->second.not_before, boot_now() + settled);
     go_on();
 }
 

@@ -12,7 +12,8 @@
 namespace buoy::io {
 
 /// Node attributes that crm_mon -A shows: `buoy-POOL : 7/20`, by attrd_updater. The last value wins; one
-/// child at a time, and an attribute changes every 500 ms at most. What attrd has been given is not given
+/// child at a time, a tenth of a second after the first change, and an attribute changes every 500 ms at
+/// most. What attrd has been given is not given
 /// again, but what failed, or was lost with a restart of Pacemaker, is for the caller to set again.
 class Attributes {
   public:

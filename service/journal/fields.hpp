@@ -44,7 +44,7 @@ BUOY_FIELDS(SlotId, "slot", BUOY_F(SlotId, pool), BUOY_F(SlotId, index));
 BUOY_FIELDS(core::PoolConfig, "pool_config", BUOY_F(core::PoolConfig, name), BUOY_F(core::PoolConfig, hash),
             BUOY_F(core::PoolConfig, slots), BUOY_F(core::PoolConfig, on_loss),
             BUOY_F(core::PoolConfig, rebalance), BUOY_F(core::PoolConfig, parameters));
-BUOY_FIELDS(core::Move, "move", BUOY_F(core::Move, pool), BUOY_F(core::Move, slot), BUOY_F(core::Move, node));
+BUOY_FIELDS(core::Move, "move", BUOY_F(core::Move, pool), BUOY_F(core::Move, slots), BUOY_F(core::Move, node));
 BUOY_FIELDS(core::Rejoin, "rejoin", BUOY_F(core::Rejoin, node), BUOY_F(core::Rejoin, outing),
             BUOY_F(core::Rejoin, electorate), BUOY_F(core::Rejoin, pools));
 BUOY_FIELDS(core::Lost, "lost", BUOY_F(core::Lost, node));
@@ -95,12 +95,13 @@ BUOY_FIELDS(core::Echo, "echo", BUOY_F(core::Echo, node), BUOY_F(core::Echo, inc
             BUOY_F(core::Echo, created));
 BUOY_FIELDS(core::Beat, "beat", BUOY_F(core::Beat, sender), BUOY_F(core::Beat, incarnation),
             BUOY_F(core::Beat, tag), BUOY_F(core::Beat, hash), BUOY_F(core::Beat, created),
-            BUOY_F(core::Beat, echoes), BUOY_F(core::Beat, condemned), BUOY_F(core::Beat, heard));
+            BUOY_F(core::Beat, echoes), BUOY_F(core::Beat, condemned), BUOY_F(core::Beat, heard),
+            BUOY_F(core::Beat, owed));
 
 BUOY_FIELDS(core::TimerFired, "timer", );
 BUOY_FIELDS(core::Started, "started", BUOY_F(core::Started, self), BUOY_F(core::Started, incarnation),
             BUOY_F(core::Started, beat), BUOY_F(core::Started, lease), BUOY_F(core::Started, pools),
-            BUOY_F(core::Started, longest_lease));
+            BUOY_F(core::Started, longest_lease), BUOY_F(core::Started, portion));
 BUOY_FIELDS(core::Member, "member", BUOY_F(core::Member, node), BUOY_F(core::Member, process));
 BUOY_FIELDS(core::Departure, "departure", BUOY_F(core::Departure, node), BUOY_F(core::Departure, reason));
 BUOY_FIELDS(core::ConfigurationChanged, "configuration", BUOY_F(core::ConfigurationChanged, ring),
@@ -162,7 +163,8 @@ BUOY_FIELDS(core::Peers::Peer, "peer", BUOY_F(core::Peers::Peer, heard_of),
             BUOY_F(core::Peers::Peer, created), BUOY_F(core::Peers::Peer, tag),
             BUOY_F(core::Peers::Peer, hash), BUOY_F(core::Peers::Peer, condemns),
             BUOY_F(core::Peers::Peer, heard), BUOY_F(core::Peers::Peer, last_beat),
-            BUOY_F(core::Peers::Peer, echo), BUOY_F(core::Peers::Peer, vouched));
+            BUOY_F(core::Peers::Peer, echo), BUOY_F(core::Peers::Peer, vouched),
+            BUOY_F(core::Peers::Peer, owed));
 BUOY_FIELDS(core::Peers, "peers", BUOY_F(core::Peers, peers_), BUOY_F(core::Peers, mine_),
             BUOY_F(core::Peers, known_));
 BUOY_FIELDS(core::Decision, "decision", BUOY_F(core::Decision, ring), BUOY_F(core::Decision, members),
@@ -189,6 +191,9 @@ BUOY_FIELDS(core::Ownership::Pending, "pending", BUOY_F(core::Ownership::Pending
 BUOY_FIELDS(core::Ownership::Asked, "asked", BUOY_F(core::Ownership::Asked, kind),
             BUOY_F(core::Ownership::Asked, node), BUOY_F(core::Ownership::Asked, pool),
             BUOY_F(core::Ownership::Asked, detail), BUOY_F(core::Ownership::Asked, refused_until));
+BUOY_FIELDS(core::Ownership::Handover, "handover", BUOY_F(core::Ownership::Handover, goal),
+            BUOY_F(core::Ownership::Handover, portion), BUOY_F(core::Ownership::Handover, rest),
+            BUOY_F(core::Ownership::Handover, entry), BUOY_F(core::Ownership::Handover, since));
 BUOY_FIELDS(core::Ownership::Proven, "proven", BUOY_F(core::Ownership::Proven, who),
             BUOY_F(core::Ownership::Proven, proof), BUOY_F(core::Ownership::Proven, user));
 BUOY_FIELDS(core::Ownership::Memberless, "memberless", BUOY_F(core::Ownership::Memberless, pool),
@@ -217,7 +222,8 @@ BUOY_FIELDS(
     BUOY_F(core::Ownership, joined_at_), BUOY_F(core::Ownership, joined_),
     BUOY_F(core::Ownership, opened_past_), BUOY_F(core::Ownership, opened_past_since_),
     BUOY_F(core::Ownership, pools_), BUOY_F(core::Ownership, no_carrier_), BUOY_F(core::Ownership, pending_),
-    BUOY_F(core::Ownership, asked_), BUOY_F(core::Ownership, proven_), BUOY_F(core::Ownership, seen_),
+    BUOY_F(core::Ownership, asked_), BUOY_F(core::Ownership, handover_), BUOY_F(core::Ownership, owed_),
+    BUOY_F(core::Ownership, proven_), BUOY_F(core::Ownership, seen_),
     BUOY_F(core::Ownership, memberless_), BUOY_F(core::Ownership, shutting_down_),
     BUOY_F(core::Ownership, left_last_), BUOY_F(core::Ownership, next_beat_),
     BUOY_F(core::Ownership, retry_close_at_), BUOY_F(core::Ownership, beat_now_),

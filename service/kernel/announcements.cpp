@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "net/errors.hpp"
 #include "net/sysctl.hpp"
@@ -19,8 +20,9 @@ namespace {
 
 using Frames = std::vector<std::vector<std::uint8_t>>;
 
-// Slots whose repeats leave together: a few milliseconds' work, after which other orders get their turn.
-constexpr std::size_t slots_at_once = 256;
+// Slots whose repeats leave together: a millisecond's work, after which other orders get their turn.
+constexpr std::size_t slots_at_once = 64;
+constexpr std::chrono::milliseconds again_after{25};
 constexpr std::size_t frames_at_once = 256;
 
 // Of neighbours that are told by unicast: how many of one slot, at most and, where there are many slots, at
@@ -202,11 +204,18 @@ void Announcements::repeat(const PoolPlan& plan, const std::vector<SlotId>& slot
     if (plan.refresh > Duration{}) due_.emplace(first + last + plan.refresh, Batch{slots, plan.refresh, 0});
 }
 
+void Announcements::again(const std::vector<SlotId>& slots, TimePoint now) {
+    again_.insert(again_.end(), slots.begin(), slots.end());
+    again_at_ = now + again_after;
+}
+
 TimePoint Announcements::next() const {
-    return due_.empty() ? TimePoint::max() : due_.begin()->first;
+    const TimePoint due = due_.empty() ? TimePoint::max() : due_.begin()->first;
+    return again_.empty() ? due : std::min(due, again_at_);
 }
 
 Result<void> Announcements::run(TimePoint now) {
+    if (!again_.empty() && again_at_ <= now) due_.emplace(now, Batch{std::exchange(again_, {}), {}, 0});
     if (due_.empty() || due_.begin()->first > now) return {};
     // Of what is due the newest goes first: its neighbours are the least likely to have heard.
     const auto past = due_.upper_bound(now);

@@ -67,6 +67,9 @@ class Announcements {
     /// after each, so that nobody else waits for it, the neighbours that this node knows are told by unicast,
     /// for the routers that ignore broadcasts; not of addresses whose MAC is the same on all nodes.
     void repeat(const PoolPlan& plan, const std::vector<SlotId>& slots, TimePoint first);
+    /// Announces the slots once more, in all forms, when nothing has been opened for a little: what moves at
+    /// the same time is to be told of once first.
+    void again(const std::vector<SlotId>& slots, TimePoint now);
     /// When run() is due; TimePoint::max() if never.
     [[nodiscard]] TimePoint next() const;
     /// Sends what is due, as far as the pace allows. A repeat that cannot be sent is lost; its error is
@@ -92,6 +95,8 @@ class Announcements {
     Around around_;
     std::map<int, FrameSender> senders_;
     std::multimap<TimePoint, Batch> due_;
+    std::vector<SlotId> again_;
+    TimePoint again_at_;
 };
 
 }  // namespace buoy::kernel

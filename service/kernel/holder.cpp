@@ -25,6 +25,10 @@ namespace {
 // So many addresses are added before they are announced: a large open is heard of piece by piece.
 constexpr std::size_t slots_at_once = 64;
 
+// Of more slots than these only the first form is announced inside the open, for others may wait for theirs;
+// all forms follow by AnnounceSlots.
+constexpr std::size_t few_slots = 16;
+
 constexpr std::chrono::seconds gateways_kept{60};
 
 bool gone(int code) {
@@ -123,6 +127,8 @@ Holder::Watched* Holder::watched(const std::string& pool) {
 }
 
 void Holder::on(const Watch& order) {
+    // While the gate still knows them.
+    finish();
     std::vector<Watched> pools;
     for (const Plan& plan : order.pools) {
         const Watched* before = watched(plan->name);
@@ -283,6 +289,9 @@ void Holder::on(const OpenSlots& order) {
                                                  pool->place->address(placed.ip)});
         by_ip_.insert_or_assign(placed.ip, placed.slot);
         slots.push_back(placed.slot);
+        // It stays where it is, unless the NIC is another one now.
+        if (auto left = leaving_.take(placed.ip); left && left->link != open_.at(placed.slot).address.link)
+            remove({*left});
         // Who claimed it when it was here before may be gone.
         forget_withheld(placed.slot);
     }
@@ -345,7 +354,7 @@ Holder::Failures Holder::show(std::vector<SlotId> slots) {
         // Beats are of the same priority, and have less time.
         sched_yield();
     }
-    announce(shown, Announcements::Part::rest, failures);
+    if (shown.size() <= few_slots) announce(shown, Announcements::Part::rest, failures);
     return failures;
 }
 
@@ -404,6 +413,23 @@ Holder::Failures Holder::hide(std::vector<SlotId> slots) {
     return failures;
 }
 
+void Holder::remove(const std::vector<net::Address>& addresses) {
+    if (addresses.empty()) return;
+    std::vector<IpAddress> ips;
+    std::vector<net::Request> batch;
+    for (const net::Address& address : addresses) {
+        ips.push_back(address.ip);
+        batch.push_back(net::request_to_remove(address));
+    }
+    macs_.leave(ips);
+    auto refused = net::change_many(netlink_, batch);
+    if (!refused) return tell_(Noticed{refused.error().message});
+    std::erase_if(*refused, [](const auto& one) { return gone(one.code); });
+    if (!refused->empty())
+        tell_(Noticed{fmt::format("{} addresses could not be removed ({}); the gate is shut for them",
+                                  refused->size(), std::strerror(refused->front().code))});
+}
+
 void Holder::on(const CloseSlots& order) {
     for (const SlotId slot : order.everything ? shared_.all_open() : order.slots) shared_.shut(slot);
     std::vector<SlotId> slots;
@@ -413,29 +439,32 @@ void Holder::on(const CloseSlots& order) {
         // From here on nothing gets through, so the successor need not wait until the addresses are gone.
         for (const SlotId slot : slots) gate_->shut(open_.at(slot).ip);
         tell_(Done{order.id});
+        for (const SlotId slot : slots) {
+            const Open& open = open_.at(slot);
+            leaving_.add(open.address, open.added, now_);
+        }
     }
-    const Failures failures = passing_ ? hide(slots) : Failures{};
+    const Failures failures = passing_ && gate_ == nullptr ? hide(slots) : Failures{};
     for (const SlotId slot : slots) {
         const bool failed = std::ranges::find(failures, slot, &Failures::value_type::first) != failures.end();
-        if (failed && gate_ == nullptr) continue;
+        if (failed) continue;
         forget_withheld(slot);
         by_ip_.erase(open_.at(slot).ip);
         open_.erase(slot);
     }
-    if (order.everything) remove_strays();
-    if (gate_ != nullptr) {
-        if (!failures.empty())
-            tell_(Noticed{fmt::format("{} addresses could not be removed ({}); the gate is shut for them",
-                                      failures.size(), because(failures))});
-    } else if (failures.empty()) {
-        tell_(Done{order.id});
-    } else {
-        tell_(Failed{order.id, slots_of(failures), because(failures)});
+    if (order.everything) {
+        finish();
+        remove_strays();
     }
+    if (gate_ != nullptr) return;
+    if (failures.empty())
+        tell_(Done{order.id});
+    else
+        tell_(Failed{order.id, slots_of(failures), because(failures)});
 }
 
 void Holder::on(const AnnounceSlots& order) {
-    if (auto told = announcements_.burst(order.slots); !told) tell_(Noticed{told.error().message});
+    announcements_.again(order.slots, now_);
 }
 
 void Holder::on(const Check& order) {
@@ -454,7 +483,9 @@ void Holder::on(const Check& order) {
             tell_(Noticed{mended});
     for (const net::Address& address : *there) {
         const auto mine = ours_.find(address.ip);
-        if (mine == ours_.end() || mine->second != order.pool || shared_.has(address.ip)) continue;
+        if (mine == ours_.end() || mine->second != order.pool || shared_.has(address.ip) ||
+            leaving_.has(address.ip))
+            continue;
         const auto slot = by_ip_.find(address.ip);
         if (slot == by_ip_.end() || !passing_ || withheld_.has(slot->second))
             problem = address.ip.to_string() + " is on this node, which does not hold it";
@@ -507,10 +538,11 @@ void Holder::run(TimePoint now, TimePoint deadline) {
     ask_about_withheld();
     for (Claimed& claimed : conflicts_.run(now)) tell_(std::move(claimed));
     if (auto told = announcements_.run(now); !told) tell_(Noticed{told.error().message});
+    remove(leaving_.take_due(now));
 }
 
 TimePoint Holder::next(TimePoint deadline) const {
-    TimePoint due = std::min({announcements_.next(), conflicts_.next(), withheld_.next()});
+    TimePoint due = std::min({announcements_.next(), conflicts_.next(), withheld_.next(), leaving_.next()});
     for (const Watched& pool : pools_) due = std::min(due, pool.back_at);
     return gate_ == nullptr && passing_ && !open_.empty() ? std::min(due, deadline) : due;
 }

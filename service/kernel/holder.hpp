@@ -16,6 +16,7 @@
 #include "service/kernel/announcements.hpp"
 #include "service/kernel/claims.hpp"
 #include "service/kernel/conflicts.hpp"
+#include "service/kernel/leaving.hpp"
 #include "service/kernel/place.hpp"
 #include "service/kernel/plan.hpp"
 #include "service/kernel/shared_addresses.hpp"
@@ -35,7 +36,7 @@ namespace buoy::kernel {
 /// one after the other.
 ///
 /// With a gate the deadline is the gate's, and a slot is closed as soon as the gate is shut for it; the
-/// address goes right after. Without one the deadline is only as good as this thread (design 4.4). Not
+/// address goes a little later (leaving.hpp). Without one the deadline is only as good as this thread (design 4.4). Not
 /// thread-safe.
 class Holder {
   public:
@@ -48,6 +49,8 @@ class Holder {
     void carry_out(const Order& order, TimePoint now);
     /// To be called when the deadline may have changed, when words were heard, and when next() has come.
     void run(TimePoint now, TimePoint deadline);
+    /// To be called before the end: what is closed goes from the NICs.
+    void finish() { remove(leaving_.take_all()); }
     [[nodiscard]] TimePoint next(TimePoint deadline) const;
     /// Readable when others have claimed something that run() is to hear of.
     [[nodiscard]] int claims_fd() const { return claims_.fd(); }
@@ -118,6 +121,8 @@ class Holder {
     using Failures = std::vector<std::pair<SlotId, int>>;
     Failures show(std::vector<SlotId> slots);  // but what is withheld
     Failures hide(std::vector<SlotId> slots);
+    /// Takes addresses of closed slots off their NICs, with the virtual MACs of those that have some.
+    void remove(const std::vector<net::Address>& addresses);
     /// Has the NIC receive the virtual MACs of those slots that have some. What fails is taken out of
     /// `slots`.
     void receive(std::vector<SlotId>& slots, Failures& failures);
@@ -167,6 +172,7 @@ class Holder {
     Claims claims_;
     Conflicts conflicts_;
     Withheld withheld_;
+    Leaving leaving_;  ///< only with a gate, and none of open_
     TimePoint deadline_;  ///< as of the last run()
 };
 

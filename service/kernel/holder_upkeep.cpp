@@ -69,7 +69,7 @@ void Holder::vanished(const net::Address& address) {
 
 bool Holder::remove_stray(const net::Address& address) {
     const auto mine = ours_.find(address.ip);
-    if (mine == ours_.end() || shared_.has(address.ip)) return false;
+    if (mine == ours_.end() || shared_.has(address.ip) || leaving_.has(address.ip)) return false;
     const auto slot = by_ip_.find(address.ip);
     if (slot != by_ip_.end() && passing_ && !withheld_.has(slot->second) &&
         open_.at(slot->second).address.link == address.link)

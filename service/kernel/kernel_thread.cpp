@@ -92,6 +92,10 @@ void schedule(pthread_t thread, int priority) {
     if (priority > 0) pthread_setschedparam(thread, SCHED_RR, &how);
 }
 
+bool is_urgent(const Order& order) {
+    return std::holds_alternative<OpenSlots>(order) || std::holds_alternative<CloseSlots>(order);
+}
+
 }  // namespace
 
 struct KernelThread::Loop {
@@ -115,16 +119,14 @@ struct KernelThread::Loop {
             }
             hear();
             holder->run(boot_now(), owner.deadline_);
-            if (ending) return;
+            if (ending) return holder->finish();
             sleep();
         }
     }
 
     void carry_out(const Order& order) {
-        const bool hurry = std::holds_alternative<OpenSlots>(order);
-        if (hurry) schedule(pthread_self(), owner.priorities_.opening);
         holder->carry_out(order, boot_now());
-        if (hurry) schedule(pthread_self(), owner.priorities_.ordinary);
+        if (is_urgent(order)) owner.carried_out_urgent();
     }
 
     void hear() {
@@ -192,9 +194,16 @@ KernelThread::~KernelThread() {
 void KernelThread::post(Order order) {
     {
         const std::lock_guard lock(mutex_);
+        // At once, for it may be at something that nobody waits for, and kept from a core by others.
+        if (is_urgent(order) && urgent_++ == 0) schedule(thread_.native_handle(), priorities_.urgent);
         orders_.push_back(std::move(order));
     }
     wake();
+}
+
+void KernelThread::carried_out_urgent() {
+    const std::lock_guard lock(mutex_);
+    if (--urgent_ == 0) schedule(thread_.native_handle(), priorities_.ordinary);
 }
 
 void KernelThread::set_deadline(TimePoint deadline) {

@@ -17,7 +17,7 @@ namespace buoy::kernel {
 /// Of SCHED_RR (sched(7)). 0, and wherever it is not allowed: ordinary scheduling.
 struct Priorities {
     int ordinary = 0;
-    int opening = 0;  ///< while slots are opened, which clients wait for
+    int urgent = 0;  ///< while slots are to be opened or closed, which clients wait for
 };
 
 /// The thread that talks to the kernel: what it does may take tens of milliseconds, and beats must not wait
@@ -44,11 +44,13 @@ class KernelThread {
     KernelThread() = default;
     void tell(Report report);
     void wake();
+    void carried_out_urgent();
 
     gate::Gate* gate_ = nullptr;
     Priorities priorities_;
     std::mutex mutex_;
     std::vector<Order> orders_;
+    std::size_t urgent_ = 0;  ///< orders that clients wait for, the one that is carried out included
     std::vector<Report> reports_;
     std::atomic<TimePoint> deadline_{TimePoint{}};
     std::atomic<bool> ending_ = false;

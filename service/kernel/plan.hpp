@@ -79,6 +79,7 @@ struct CloseSlots {
     bool everything = false;  ///< and whatever else of the watched pools is on this node
     std::vector<SlotId> slots;
 };
+/// Announces them again when nothing has been opened for a little.
 struct AnnounceSlots {
     std::vector<SlotId> slots;
 };

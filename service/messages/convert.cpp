@@ -72,7 +72,7 @@ struct WriteBody {
     proto::Body& to;
     void operator()(const core::Move& e) const {
         to.mutable_move()->set_pool(e.pool);
-        to.mutable_move()->set_slot(e.slot);
+        for (const std::uint32_t slot : e.slots) to.mutable_move()->add_slots(slot);
         to.mutable_move()->set_node(e.node.value);
     }
     void operator()(const core::Rejoin& e) const {
@@ -160,8 +160,11 @@ bool read(const proto::Body& from, core::EntryBody& to) {
     using K = proto::Body::KindCase;
     switch (from.kind_case()) {
         case K::kMove:
-            to = core::Move{from.move().pool(), from.move().slot(), {from.move().node()}};
-            return named(from.move().pool());
+            to = core::Move{from.move().pool(),
+                            {from.move().slots().begin(), from.move().slots().end()},
+                            {from.move().node()}};
+            return named(from.move().pool()) &&
+                   static_cast<std::size_t>(from.move().slots_size()) <= core::max_slots;
         case K::kRejoin:
             return read(from.rejoin(), to);
         case K::kLost:
@@ -416,6 +419,7 @@ void write(const core::Beat& from, proto::Beat& to) {
     }
     for (const NodeId node : from.condemned) to.add_condemned(node.value);
     for (const NodeId node : from.heard) to.add_heard(node.value);
+    to.set_owed(from.owed);
 }
 bool read(const proto::Beat& from, core::Beat& to) {
     to.sender = {from.sender()};
@@ -431,6 +435,7 @@ bool read(const proto::Beat& from, core::Beat& to) {
         to.echoes.push_back({{m.node()}, {m.incarnation()}, TimePoint(Duration(m.created()))});
     for (const auto node : from.condemned()) to.condemned.push_back({node});
     for (const auto node : from.heard()) to.heard.push_back({node});
+    to.owed = from.owed();
     return true;
 }
 

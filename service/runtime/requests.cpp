@@ -135,7 +135,7 @@ Result<core::Request> Requests::translate(const std::string& name, const json& r
     if (index == core::no_index || !core::has((*pool)->members, index))
         return fail(fmt::format("pool {} is not started on {}", config.name, names_.of(node)));
     if (name == "pin") return core::Pin{config.name, *slot, node};
-    return core::Move{config.name, *slot, node};
+    return core::Move{config.name, {*slot}, node};
 }
 
 void Requests::ask(core::Request request, std::function<void(core::Outcome)> done) {
@@ -149,7 +149,7 @@ std::string Requests::why_refused(const core::Request& request) const {
         return fmt::format(
             "{} can hold nothing of pool {} now: it is lost or drained, an open failed there, or its "
             "NIC has no carrier; `buoy explain {}/{}` says which",
-            names_.of(move->node), move->pool, move->pool, move->slot);
+            names_.of(move->node), move->pool, move->pool, move->slots.front());
     if (const auto* down = std::get_if<core::ConfirmDown>(&request))
         return fmt::format("{} takes part in the cluster, so it is not down: switch it off first",
                            names_.of(down->node));

@@ -122,7 +122,7 @@ TEST(agreed_state, ailing_member_has_nothing_until_it_is_well) {
         join(state, config("web", 6));
         EXPECT_EQ(state.apply(SetAilment{{2}, "web", ailment, true}), Outcome::applied);
         EXPECT_EQ(owned(state, "web", 2), 0U);
-        EXPECT_EQ(state.apply(Move{"web", 0, {2}}), Outcome::refused);
+        EXPECT_EQ(state.apply(Move{"web", {0}, {2}}), Outcome::refused);
         EXPECT_EQ(state.apply(SetAilment{{2}, "web", ailment, false}), Outcome::applied);
         EXPECT_EQ(owned(state, "web", 2), 2U);
     }
@@ -165,7 +165,7 @@ EntryBody random_entry(std::mt19937_64& random, const AgreedState& state) {
     Outing outing = place == no_index ? Outing{} : state.voters[place].outing;
     switch (roll(15)) {
         case 0:
-            return Move{pool, roll(9), node};
+            return Move{pool, {roll(9)}, node};
         case 1:
             outing.count += roll(2);
             return Rejoin{node, outing, electorate,

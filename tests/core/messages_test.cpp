@@ -48,7 +48,7 @@ Refusal refusal_of(Decoder& decoder, const std::string& bytes, NodeId sender = n
     return std::holds_alternative<Refusal>(result) ? std::get<Refusal>(result) : Refusal::count_;
 }
 
-const Entry move_entry{{{12, {1}}, 3}, node, {8}, Move{"web", 3, {2}}, {}};
+const Entry move_entry{{{12, {1}}, 3}, node, {8}, Move{"web", {3}, {2}}, {}};
 
 }  // namespace
 

@@ -90,7 +90,7 @@ void Cluster::act_on_members(const Action& a) {
     };
     switch (a.kind) {
         case Kind::move:
-            return request(n, core::Move{"web", a.b % schedule_.slots, id(n)});
+            return request(n, core::Move{"web", {a.b % schedule_.slots}, id(n)});
         case Kind::drain:
             request(other, core::Drain{id(n), true});
             return later(core::Requested{{++requests_}, core::Drain{id(n), false}});

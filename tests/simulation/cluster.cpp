@@ -68,7 +68,7 @@ Outcome Cluster::run() {
     }
     new_ring(all);
     for (std::uint32_t i = 0; i < machines_.size(); ++i)
-        step(i, core::Started{id(i), {1}, Duration(beat), Duration(lease), {pool_}});
+        step(i, core::Started{id(i), {1}, Duration(beat), Duration(lease), {pool_}, {}, schedule_.portion});
     for (std::uint32_t k = 0; k < schedule_.actions.size(); ++k)
         at(schedule_.actions[k].at, Tick::act, 255, k);
     at(calm_at_, Tick::calm, 255);
@@ -507,7 +507,8 @@ void Cluster::start(std::uint32_t i) {
     m.outings = {};
     m.voters_changed = {};
     m.voters.clear();
-    core::Started event{id(i), {m.incarnation}, Duration(beat), Duration(m.lease), {}, m.longest_lease};
+    core::Started event{id(i), {m.incarnation}, Duration(beat), Duration(m.lease), {}, m.longest_lease,
+                        schedule_.portion};
     if (!booted) event.pools.push_back(pool_);
     step(i, event);
     if (booted) request(i, core::StartPool{pool_});

@@ -140,6 +140,7 @@ Schedule make_schedule(std::uint64_t seed, const Mix& mix) {
         s.actions.push_back(a);
     }
     std::ranges::stable_sort(s.actions, {}, &Action::at);
+    s.portion = dice.one_in(2) ? 0 : 1 + dice.roll(3);
     return s;
 }
 
@@ -148,7 +149,7 @@ std::string to_text(const Schedule& s) {
     out << "schedule seed=" << s.seed << " nodes=" << s.nodes << " slots=" << s.slots
         << " on_loss=" << static_cast<int>(s.on_loss) << " rebalance=" << static_cast<int>(s.rebalance)
         << " lenient=" << s.lenient << " slow=" << s.slow << " lossy=" << s.lossy << " stalls=" << s.stalls
-        << " sluggish=" << s.sluggish << " chaos_beats=" << s.chaos_beats << '\n';
+        << " sluggish=" << s.sluggish << " chaos_beats=" << s.chaos_beats << " portion=" << s.portion << '\n';
     for (const Action& a : s.actions)
         out << a.at << ' ' << kinds[static_cast<std::size_t>(a.kind)] << ' ' << a.a << ' ' << a.b << ' '
             << a.span << '\n';
@@ -166,13 +167,15 @@ bool from_text(const std::string& text, Schedule& s) {
             std::string word;
             words >> word;
             if (word != "schedule") continue;
-            std::uint64_t value[11] = {};
-            for (auto& v : value) {
-                words >> word;
+            std::uint64_t value[12] = {};
+            std::size_t count = 0;
+            for (; count < std::size(value) && words >> word; ++count) {
                 const auto equals = word.find('=');
-                if (!words || equals == std::string::npos) return false;
-                v = std::stoull(word.substr(equals + 1));
+                if (equals == std::string::npos) return false;
+                value[count] = std::stoull(word.substr(equals + 1));
             }
+            // The last one came later, and is 0 where there is none.
+            if (count + 1 < std::size(value)) return false;
             s = {};
             s.seed = value[0];
             s.nodes = static_cast<std::uint32_t>(value[1]);
@@ -185,6 +188,7 @@ bool from_text(const std::string& text, Schedule& s) {
             s.stalls = static_cast<std::uint32_t>(value[8]);
             s.sluggish = static_cast<std::uint32_t>(value[9]);
             s.chaos_beats = static_cast<std::uint32_t>(value[10]);
+            s.portion = static_cast<std::uint32_t>(value[11]);
             begun = true;
             continue;
         }

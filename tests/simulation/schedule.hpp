@@ -72,6 +72,7 @@ struct Schedule {
     std::uint32_t stalls = 0;    ///< one effect in so many waits, for up to a lease
     std::uint32_t sluggish = 0;  ///< the node, counted from 1, that is slow to read the agreed order
     std::uint32_t chaos_beats = 60;  ///< how long things go wrong, in beats
+    std::uint32_t portion = 0;       ///< slots that a planned handover moves at once; 0: all
     std::vector<Action> actions;
     bool operator==(const Schedule&) const = default;
 };
