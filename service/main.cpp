@@ -59,9 +59,10 @@ int corosyncs_priority() {
 
 constexpr auto resend_after = 2ms;
 
-// Slots that change hands together where a node gives up many on request. Opening an address takes some 20 us,
-// most of it the announcement's way through the network, so that a client of the last one waits for this many.
-const std::uint32_t portion = getenv("BUOY_PORTION") ? atoi(getenv("BUOY_PORTION")) : 64;
+// Slots that change hands together where a node gives up many on request. To open an address takes some 20
+// us, most of it the announcement's way through the network: a client of the last one waits for a millisecond
+// or two.
+constexpr std::uint32_t portion = 64;
 constexpr auto longest_goodbye = 10s;
 constexpr auto attributes_again = 5s;
 constexpr const char* group_name = "buoy";

@@ -291,6 +291,7 @@ std::optional<Outcome> Ownership::serve(Pending& pending, const ConfirmDown& req
 
 std::optional<Outcome> Ownership::serve(Pending&, const Shutdown&) {
     if (!shutting_down_) {
+        if (hands_over_before_leaving()) return std::nullopt;
         shutting_down_ = true;
         if (!out_) leave();
     }

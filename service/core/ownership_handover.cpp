@@ -42,6 +42,13 @@ bool Ownership::hand_over_before(const EntryBody& goal, RequestId request) {
     return true;
 }
 
+bool Ownership::hands_over_before_leaving() {
+    // A portion of ours is closing.
+    if (phase_ == Phase::applying && handover_ && now_ - handover_->since <= settings_.lease) return true;
+    return phase_ == Phase::primary && exchange_.quorate() &&
+           hand_over_before(Leave{settings_.self, agreed_.voters_changed});
+}
+
 std::optional<Ownership::Handover> Ownership::plan(const EntryBody& goal, RequestId request) const {
     AgreedState after = agreed_;
     if (after.apply(goal) != Outcome::applied) return std::nullopt;

@@ -127,10 +127,10 @@ class Peers {
         Tag tag;            // that it reported
         std::uint64_t hash = 0;
         NodeMask condemns = 0;
-        TimePoint heard;      // as rule 1 counts, in our time
-        TimePoint last_beat;  // any at all
-        TimePoint echo;       // creation of its newest beat that we vouch for
-        TimePoint vouched;    // creation of our newest beat that it vouched for
+        TimePoint heard;         // as rule 1 counts, in our time
+        TimePoint last_beat;     // any at all
+        TimePoint echo;          // creation of its newest beat that we vouch for
+        TimePoint vouched;       // creation of our newest beat that it vouched for
         std::uint32_t owed = 0;  // slots that it has yet to open
     };
     [[nodiscard]] std::int64_t reported(const Self& self, NodeIndex who) const;

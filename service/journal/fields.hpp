@@ -44,7 +44,8 @@ BUOY_FIELDS(SlotId, "slot", BUOY_F(SlotId, pool), BUOY_F(SlotId, index));
 BUOY_FIELDS(core::PoolConfig, "pool_config", BUOY_F(core::PoolConfig, name), BUOY_F(core::PoolConfig, hash),
             BUOY_F(core::PoolConfig, slots), BUOY_F(core::PoolConfig, on_loss),
             BUOY_F(core::PoolConfig, rebalance), BUOY_F(core::PoolConfig, parameters));
-BUOY_FIELDS(core::Move, "move", BUOY_F(core::Move, pool), BUOY_F(core::Move, slots), BUOY_F(core::Move, node));
+BUOY_FIELDS(core::Move, "move", BUOY_F(core::Move, pool), BUOY_F(core::Move, slots),
+            BUOY_F(core::Move, node));
 BUOY_FIELDS(core::Rejoin, "rejoin", BUOY_F(core::Rejoin, node), BUOY_F(core::Rejoin, outing),
             BUOY_F(core::Rejoin, electorate), BUOY_F(core::Rejoin, pools));
 BUOY_FIELDS(core::Lost, "lost", BUOY_F(core::Lost, node));
@@ -223,12 +224,12 @@ BUOY_FIELDS(
     BUOY_F(core::Ownership, opened_past_), BUOY_F(core::Ownership, opened_past_since_),
     BUOY_F(core::Ownership, pools_), BUOY_F(core::Ownership, no_carrier_), BUOY_F(core::Ownership, pending_),
     BUOY_F(core::Ownership, asked_), BUOY_F(core::Ownership, handover_), BUOY_F(core::Ownership, owed_),
-    BUOY_F(core::Ownership, proven_), BUOY_F(core::Ownership, seen_),
-    BUOY_F(core::Ownership, memberless_), BUOY_F(core::Ownership, shutting_down_),
-    BUOY_F(core::Ownership, left_last_), BUOY_F(core::Ownership, next_beat_),
-    BUOY_F(core::Ownership, retry_close_at_), BUOY_F(core::Ownership, beat_now_),
-    BUOY_F(core::Ownership, dirty_), BUOY_F(core::Ownership, resynced_), BUOY_F(core::Ownership, status_due_),
-    BUOY_F(core::Ownership, published_), BUOY_F(core::Ownership, refused_));
+    BUOY_F(core::Ownership, proven_), BUOY_F(core::Ownership, seen_), BUOY_F(core::Ownership, memberless_),
+    BUOY_F(core::Ownership, shutting_down_), BUOY_F(core::Ownership, left_last_),
+    BUOY_F(core::Ownership, next_beat_), BUOY_F(core::Ownership, retry_close_at_),
+    BUOY_F(core::Ownership, beat_now_), BUOY_F(core::Ownership, dirty_), BUOY_F(core::Ownership, resynced_),
+    BUOY_F(core::Ownership, status_due_), BUOY_F(core::Ownership, published_),
+    BUOY_F(core::Ownership, refused_));
 
 #undef BUOY_F
 #undef BUOY_FIELDS

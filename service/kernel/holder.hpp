@@ -36,8 +36,8 @@ namespace buoy::kernel {
 /// one after the other.
 ///
 /// With a gate the deadline is the gate's, and a slot is closed as soon as the gate is shut for it; the
-/// address goes a little later (leaving.hpp). Without one the deadline is only as good as this thread (design 4.4). Not
-/// thread-safe.
+/// address goes a little later (leaving.hpp). Without one the deadline is only as good as this thread
+/// (design 4.4). Not thread-safe.
 class Holder {
   public:
     using Tell = std::function<void(Report)>;
@@ -172,7 +172,7 @@ class Holder {
     Claims claims_;
     Conflicts conflicts_;
     Withheld withheld_;
-    Leaving leaving_;  ///< only with a gate, and none of open_
+    Leaving leaving_;     ///< only with a gate, and none of open_
     TimePoint deadline_;  ///< as of the last run()
 };
 

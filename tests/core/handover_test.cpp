@@ -85,7 +85,9 @@ class handover : public testing::Test {
                 EXPECT_LE(move->slots.size(), portion);
                 moved.push_back(move->slots.size());
             }
-            if (std::holds_alternative<Drain>(entry->body) || std::holds_alternative<LeavePool>(entry->body))
+            const EntryBody& body = entry->body;
+            if (std::holds_alternative<Drain>(body) || std::holds_alternative<LeavePool>(body) ||
+                std::holds_alternative<Leave>(body))
                 moved.push_back(0);
         }
         for (std::uint32_t n = 1; n <= 3; ++n) {
@@ -161,6 +163,14 @@ TEST_F(handover, stop_of_a_pool_goes_in_portions) {
     EXPECT_EQ(silent(), 0U);
 }
 
+TEST_F(handover, shutdown_of_a_daemon_goes_in_portions) {
+    const RequestId shutdown = ask(1, Shutdown{});
+    EXPECT_EQ(replies.at(shutdown.value), Outcome::applied);
+    EXPECT_EQ(moved, (std::vector<std::size_t>{4, 4, 4, 4, 4, 4, 4, 4, 4, 0}));
+    EXPECT_EQ(open_on(1), 0U);
+    EXPECT_EQ(silent(), 0U);
+}
+
 TEST_F(handover, no_more_slots_are_silent_at_a_time_than_two_portions) {
     slow = 2;
     ask(1, SetWeight{"web", {3}, 0});
@@ -192,7 +202,8 @@ TEST_F(handover, who_cannot_open_is_waited_for_no_longer_than_a_lease) {
     EXPECT_FALSE(replies.contains(drain.value));
     pass(2 * beat);
     EXPECT_EQ(replies.at(drain.value), Outcome::applied);
-    while (answer_one()) {}
+    while (answer_one()) {
+    }
     EXPECT_EQ(open_on(2), slots);
 }
 
@@ -202,7 +213,8 @@ TEST_F(handover, another_request_waits_for_its_turn) {
     const RequestId drain = ask(3, Drain{{1}, true});
     const RequestId undrain = ask(3, Drain{{1}, false});
     EXPECT_FALSE(replies.contains(undrain.value));
-    while (answer_one()) {}
+    while (answer_one()) {
+    }
     EXPECT_EQ(replies.at(drain.value), Outcome::applied);
     EXPECT_EQ(replies.at(undrain.value), Outcome::applied);
     EXPECT_FALSE(nodes[0].agreed().voters[0].drained);

@@ -141,7 +141,8 @@ class virtual_macs : public testing::Test {
     /// They go before the addresses, of which there is word.
     void wait_received(std::size_t count) {
         auto events = net::Events::open(RTNLGRP_IPV4_IFADDR);
-        while (received() != count && *events->wait(20s)) {}
+        while (received() != count && *events->wait(20s)) {
+        }
         EXPECT_EQ(received(), count);
     }
 

@@ -507,8 +507,8 @@ void Cluster::start(std::uint32_t i) {
     m.outings = {};
     m.voters_changed = {};
     m.voters.clear();
-    core::Started event{id(i), {m.incarnation}, Duration(beat), Duration(m.lease), {}, m.longest_lease,
-                        schedule_.portion};
+    core::Started event{id(i), {m.incarnation}, Duration(beat),   Duration(m.lease),
+                        {},    m.longest_lease, schedule_.portion};
     if (!booted) event.pools.push_back(pool_);
     step(i, event);
     if (booted) request(i, core::StartPool{pool_});
