@@ -17,7 +17,7 @@ BENCHES = (
     Bench("move", "the gap of a planned move under Pacemaker", "cluster", 11, moves.run),
     Bench("power-off", "the gap of a power-off with fencing", "cluster", 5, power_off.run),
     Bench("keepalived", "keepalived's gaps: planned stop, power-off", "plain", 11, keepalived.run),
-    Bench("pool-move", "planned moves of 1, 100, 1000 addresses of a pool", "cluster", 5, pool_moves.run),
+    Bench("pool-move", "planned moves of 1, 100, 1000 addresses of a pool", "cluster", 11, pool_moves.run),
     Bench("pool-macs", "the same with virtual MACs", "cluster", 3, pool_moves.run_macs),
     Bench("pool-crash", "the node of 1, 100, 1000 addresses loses its power", "stock", 3, pool_crash.run),
     Bench("pool-fast", "the same with leases of 25 ms, beside keepalived", "stock", 3, pool_crash.run_fast),
