@@ -50,6 +50,8 @@ bool Ownership::hands_over_before_leaving() {
 }
 
 std::optional<Ownership::Handover> Ownership::plan(const EntryBody& goal, RequestId request) const {
+    // With a voter lost every entry waits for LM, and one that waits is enough.
+    if (agreed_.lost() != 0) return std::nullopt;
     AgreedState after = agreed_;
     if (after.apply(goal) != Outcome::applied) return std::nullopt;
     std::vector<Move> moves;  // one for each pool and the node that gets slots of it
@@ -99,6 +101,11 @@ bool Ownership::portion_settled() const {
 }
 
 void Ownership::portion_applied() {
+    // What has gone on to somebody else, because it could not be opened here, is not owed any more.
+    std::erase_if(owed_, [this](SlotId s) {
+        const Pool* pool = agreed_.pool(s.pool);
+        return pool == nullptr || pool->width == 0 || pool->list(s.index).front() != self_index(agreed_);
+    });
     if (!is_portion(next_entry_)) return;
     if (handover_ && next_entry_.sender == settings_.self) handover_->entry = agreed_.tag.entries;
     const Move& move = std::get<Move>(next_entry_.body);

@@ -160,6 +160,7 @@ void Holder::on(const Watch& order) {
 void Holder::guard() {
     if (gate_ == nullptr) return;
     // Where addresses are, be their pool without a place meanwhile, the gate stays.
+    finish();
     std::set<int> wanted = shared_.links();
     for (const auto& [slot, open] : open_) wanted.insert(open.nic);
     for (Watched& pool : pools_) {

@@ -266,6 +266,8 @@ class Cuts(PoolTest):
             self.cut_beats(node, *hooks)
             held = self.wait_covered(sweep, node)
             self.assert_taken_over(node, held)
+            # Each of the others may say so, which is an entry, and so may the node itself.
+            wait_until("its loss to be in the order", lambda: self.is_lost(node))
             since_ms, began_s = now_ms(), time.monotonic()
             entries = self.entries(node)
             elapse(began_s, PAUSE_S)
@@ -276,6 +278,12 @@ class Cuts(PoolTest):
             self.assertIn("UDP port 5440", said)
             self.let_beats_through(node)
             self.heal(sweep)
+
+    def is_lost(self, node: str) -> bool:
+        """Whether a node is lost in the order, as another one knows it."""
+        status = self.pool.status(self.others(node)[0])
+        assert status is not None
+        return any(one["lost"] for one in status["nodes"] if one["name"] == node)
 
     def entries(self, node: str) -> int:
         """How many entries of the ring a node has applied."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import unittest
 
 from pooling import PoolTest
@@ -83,7 +84,8 @@ class TwoNodes(PoolTest):
             self.cluster.power_off("n1")
             risky.wait("what is unsafe to be taken over", lambda held: "n1" not in held.values())
             self.assertIn("pool risky is unsafe", self.pool.buoy("n2", "status"))
-            self.assertRegex(self.cluster.run("n2", ["crm_mon", "-1", "-A"]).stdout, r"buoy-risky\s*: 6/6 unsafe")
+            shown = lambda: self.cluster.run("n2", ["crm_mon", "-1", "-A"]).stdout  # noqa: E731
+            wait_until("crm_mon to show it", lambda: re.search(r"buoy-risky\s*: 6/6 unsafe", shown()))
             wait_until("fencing to fail", lambda: len(self.cluster.fencings("n1", "failed")) > known, 60)
             confirmed_ms = now_ms()
             self.pool.buoy("n2", "confirm-down", "n1", "--yes")

@@ -97,13 +97,21 @@ class handover : public testing::Test {
         }
     }
     void step(std::uint32_t n, const Event& event) {
+        if (n == down) return;
         const Effects effects = nodes[n - 1].step(now += 1us, event);
         for (std::size_t i = 0; i < effects.size(); ++i) {
             if (const auto* m = std::get_if<Multicast>(&effects[i])) order.push_back(m->message);
-            if (const auto* b = std::get_if<SendBeat>(&effects[i])) beats.push_back(b->beat);
+            if (const auto* b = std::get_if<SendBeat>(&effects[i])) {
+                beats.push_back(b->beat);
+                if (n == 2) last_owed = b->beat.owed;
+            }
             if (const auto* close = std::get_if<Close>(&effects[i])) answers.emplace_back(n, close->id);
-            if (const auto* open = std::get_if<Open>(&effects[i]))
-                (slow == n ? unanswered : answers).emplace_back(n, open->id);
+            if (const auto* open = std::get_if<Open>(&effects[i])) {
+                if (slow == n)
+                    unanswered.emplace_back(n, *open);
+                else
+                    answers.emplace_back(n, open->id);
+            }
             if (const auto* reply = std::get_if<Reply>(&effects[i]))
                 replies.insert_or_assign(reply->id.value, reply->outcome);
         }
@@ -117,7 +125,7 @@ class handover : public testing::Test {
     // The next Open that a slow node was asked for is carried out.
     bool answer_one() {
         if (unanswered.empty()) return false;
-        answers.push_back(unanswered.front());
+        answers.emplace_back(unanswered.front().first, unanswered.front().second.id);
         unanswered.pop_front();
         settle();
         return true;
@@ -128,10 +136,13 @@ class handover : public testing::Test {
     TimePoint now{10s};
     std::deque<Message> order;
     std::deque<Beat> beats;
-    std::deque<std::pair<std::uint32_t, EffectId>> answers, unanswered;
+    std::deque<std::pair<std::uint32_t, EffectId>> answers;
+    std::deque<std::pair<std::uint32_t, Open>> unanswered;
     std::map<std::uint64_t, Outcome> replies;
     std::vector<std::size_t> moved;  // by each Move that was ordered; 0: what they went before
     std::uint32_t slow = 0;          // whose Opens take until they are answered by hand
+    std::uint32_t down = 0;          // who does nothing any more
+    std::uint32_t last_owed = 0;     // as node 2 said
     std::uint64_t requests = 0;
 };
 
@@ -174,14 +185,21 @@ TEST_F(handover, shutdown_of_a_daemon_goes_in_portions) {
 TEST_F(handover, no_more_slots_are_silent_at_a_time_than_two_portions) {
     slow = 2;
     ask(1, SetWeight{"web", {3}, 0});
-    const RequestId drain = ask(3, Drain{{1}, true});
-    std::uint32_t most = 0;
-    do most = std::max(most, silent());
-    while (answer_one());
-    EXPECT_GT(most, portion) << "the next one is on its way while the last one is opened";
-    EXPECT_LE(most, 2 * portion);
-    EXPECT_EQ(open_on(2), slots);
-    EXPECT_EQ(replies.at(drain.value), Outcome::applied);
+    // Whether it is another node's word, or its own, how many it has to open.
+    for (const std::uint32_t asker : {3U, 2U}) {
+        const RequestId drain = ask(asker, Drain{{1}, true});
+        std::uint32_t most = 0;
+        do most = std::max(most, silent());
+        while (answer_one());
+        EXPECT_GT(most, portion) << "the next one is on its way while the last one is opened";
+        EXPECT_LE(most, 2 * portion);
+        EXPECT_EQ(open_on(2), slots);
+        EXPECT_EQ(replies.at(drain.value), Outcome::applied);
+        ask(asker, Drain{{1}, false});
+        ask(asker, Drain{{2}, true});
+        ask(asker, Drain{{2}, false});
+        ASSERT_EQ(open_on(1), slots);
+    }
 }
 
 TEST_F(handover, few_slots_go_at_once) {
@@ -225,11 +243,38 @@ TEST_F(handover, what_a_new_configuration_broke_off_is_done_in_it) {
     ask(1, SetWeight{"web", {3}, 0});
     const RequestId drain = ask(3, Drain{{1}, true});
     slow = 0;
-    const auto agreed = nodes[2].agreed();
     ConfigurationChanged without{ring, {{{1}, 101}, {{3}, 103}}, {}, {{{2}, Departed::left}}};
     for (const std::uint32_t n : {1U, 3U}) step(n, without);
     pass(4 * lease);
     EXPECT_EQ(replies.at(drain.value), Outcome::applied);
     EXPECT_EQ(open_on(1), 0U);
     EXPECT_EQ(open_on(3), slots);
+}
+
+TEST_F(handover, with_a_voter_lost_everything_goes_at_once) {
+    order.push_back(Entry{nodes[0].agreed().tag.ring, {1}, {}, Lost{{2}}, {}});
+    down = 2;
+    settle();
+    const RequestId drain = ask(3, Drain{{1}, true});
+    pass(4 * lease);
+    EXPECT_EQ(replies.at(drain.value), Outcome::applied);
+    EXPECT_EQ(moved, std::vector<std::size_t>{0});
+    EXPECT_EQ(open_on(3), slots);
+}
+
+TEST_F(handover, what_cannot_be_opened_goes_on_and_is_not_waited_for) {
+    slow = 2;
+    ask(1, SetWeight{"web", {3}, 0});
+    ask(3, Drain{{1}, true});
+    ASSERT_GT(open_on(1), 0U);
+    slow = 0;
+    // Nothing of what was given can be opened.
+    while (!unanswered.empty()) {
+        const auto [node, open] = unanswered.front();
+        unanswered.pop_front();
+        step(node, EffectFailed{open.id, open.slots, "no room"});
+    }
+    settle();
+    EXPECT_EQ(open_on(3), slots);
+    EXPECT_EQ(last_owed, 0U);
 }
