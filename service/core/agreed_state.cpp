@@ -235,9 +235,9 @@ Outcome AgreedState::on(const JoinPool& entry) {
                       p->config.on_loss == entry.config.on_loss;
     if (p->members != 0 && !same) return Outcome::different_config;
     if (has(p->members, i)) return Outcome::unchanged;
-    if (!same || p->id.value == 0) {
+    if (p->members == 0) {
         // New slots, though the pool may keep its name: no gate's answer for an old one may be taken for a
-        // new one's.
+        // new one's. And a new number, by which it is later than every pool that has members now.
         p->id = {++pools_made};
         p->config = entry.config;
         p->changed.assign(p->config.slots, 0);

@@ -35,7 +35,8 @@ struct PinnedSlot {
     bool operator==(const PinnedSlot&) const = default;
 };
 
-/// A pool in the agreed state. Every slot's list holds the same members, in the slot's own order.
+/// A pool in the agreed state; numbered in the order in which pools get their first member. Every slot's list
+/// holds the same members, in the slot's own order.
 struct Pool {
     PoolId id;
     PoolConfig config;

@@ -7,6 +7,7 @@
 #include "service/core/agreed_state.hpp"
 #include "service/core/effect.hpp"
 #include "service/kernel/plan.hpp"
+#include "service/runtime/taken.hpp"
 
 namespace buoy::runtime {
 
@@ -44,6 +45,7 @@ class Executor {
     void on(const core::PublishStatus& effect, const core::AgreedState& agreed);
 
     Outlets out_;
+    Taken taken_;
 };
 
 }  // namespace buoy::runtime

@@ -180,7 +180,7 @@ std::optional<std::string> Requests::why_not_started(const pool::PoolParameters&
     if (const Pools::Pool* here = pools_.find(parameters.name); here != nullptr)
         if (const std::string differs = pool::difference(parameters, here->parameters); !differs.empty())
             return fmt::format("pool {} is started here with other parameters: {}", parameters.name, differs);
-    if (auto shared = shared_with_another(parameters)) return shared;
+    if (auto shared = shared_with_another(parameters, false)) return shared;
     const core::Pool* pool = driver_.ownership().agreed().pool(parameters.name);
     if (pool == nullptr || pool->members == 0) return std::nullopt;
     const auto theirs = parameters_of(pool->config);
@@ -189,10 +189,13 @@ std::optional<std::string> Requests::why_not_started(const pool::PoolParameters&
                        pool::difference(parameters, *theirs));
 }
 
-std::optional<std::string> Requests::shared_with_another(const pool::PoolParameters& parameters) const {
-    std::vector<core::PoolConfig> others = pools_.configs();
-    for (const core::Pool& pool : driver_.ownership().agreed().pools)
-        if (pool.members != 0) others.push_back(pool.config);
+std::optional<std::string> Requests::shared_with_another(const pool::PoolParameters& parameters,
+                                                         bool earlier) const {
+    const core::AgreedState& agreed = driver_.ownership().agreed();
+    const core::Pool* self = earlier ? agreed.pool(parameters.name) : nullptr;
+    std::vector<core::PoolConfig> others = earlier ? std::vector<core::PoolConfig>() : pools_.configs();
+    for (const core::Pool& pool : agreed.pools)
+        if (pool.members != 0 && (self == nullptr || pool.id < self->id)) others.push_back(pool.config);
     for (const core::PoolConfig& other : others) {
         if (other.name == parameters.name) continue;
         const auto theirs = parameters_of(other);
@@ -222,7 +225,7 @@ void Requests::start_pool(const json& request, Reply reply) {
             }
             // Another pool with one of these addresses was started elsewhere at the same time, and came
             // first.
-            if (const auto why = shared_with_another(parameters))
+            if (const auto why = shared_with_another(parameters, true))
                 return stop_pool({{"name", parameters.name}}, [reply, why = *why](const json&) {
                     reply(refusal(why, "different_config"));
                 });

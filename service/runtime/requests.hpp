@@ -69,10 +69,9 @@ class Requests {
     [[nodiscard]] Result<std::uint32_t> slot_in(const json& request, const core::PoolConfig& config) const;
     [[nodiscard]] Result<const core::Pool*> pool_in(const json& request, const char* field = "pool") const;
     [[nodiscard]] std::optional<std::string> why_not_started(const pool::PoolParameters& parameters) const;
-    /// An address that another pool with members has as well, said with that pool's name. Two pools know
-    /// nothing of each other, so that each would have one node answer for it.
-    [[nodiscard]] std::optional<std::string> shared_with_another(
-        const pool::PoolParameters& parameters) const;
+    /// An address that another pool with members, or an earlier one, has as well, said with that pool's name.
+    [[nodiscard]] std::optional<std::string> shared_with_another(const pool::PoolParameters& parameters,
+                                                                 bool earlier) const;
     /// What it means that the core refuses this; empty where it goes without saying.
     [[nodiscard]] std::string why_refused(const core::Request& request) const;
     /// Asks the core; `done` sees the outcome.

@@ -271,14 +271,18 @@ class Refused(PoolTest):
             self.assertRegex(said, taken.format(r"10\.77\.0\.92", "other"))
         self.assertNotIn("third", self.pool.buoy("n2", "pool", "list"))
 
-    def test_of_two_pools_with_one_address_started_at_one_time_one_is_refused(self) -> None:
+    def test_of_two_pools_with_one_address_started_at_one_time_one_is_refused_and_never_answers(self) -> None:
         pools = [("n1", "third"), ("n2", "fourth")]
-        for turn in range(4):
+        address = "10.77.0.110"
+        sweep = self.watch([address])
+        for turn in range(8):
             with self.subTest(turn=turn), ThreadPoolExecutor() as threads:
-                said = list(threads.map(lambda at: self.start(at[0], addresses="10.77.0.110", name=at[1]), pools))
+                said = list(threads.map(lambda at: self.start(at[0], addresses=address, name=at[1]), pools))
                 self.assertEqual(1, said.count(""), said)
                 (refused,) = [text for text in said if text]
                 self.assertRegex(refused, "ocf-exit-reason:addresses: 10.77.0.110 is in pool (third|fourth) too")
+                winner = pools[said.index("")][0]
+                sweep.wait(f"{winner} to answer", lambda held, node=winner: held[address] == node)
             for node, name in pools:
                 self.assertEqual(0, self.agent(node, "stop", name=name).returncode)
 

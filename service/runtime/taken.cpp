@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "service/runtime/taken.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include "service/runtime/pools.hpp"
+
+namespace buoy::runtime {
+
+std::vector<IpAddress> Taken::of(const core::AgreedState& agreed, const core::Pool& pool) {
+    std::erase_if(addresses_, [&](const auto& known) { return agreed.pool(known.first) == nullptr; });
+    std::vector<IpAddress> taken;
+    for (const core::Pool& other : agreed.pools)
+        if (other.id < pool.id && other.members != 0)
+            std::ranges::set_intersection(addresses(pool), addresses(other), std::back_inserter(taken));
+    std::ranges::sort(taken);
+    return taken;
+}
+
+const std::vector<IpAddress>& Taken::addresses(const core::Pool& pool) {
+    const auto [known, is_new] = addresses_.try_emplace(pool.id);
+    if (is_new)
+        if (auto parameters = parameters_of(pool.config)) known->second = std::move(parameters->addresses);
+    return known->second;
+}
+
+}  // namespace buoy::runtime
