@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <ctime>
+#include <map>
+#include <utility>
 
 #include "net/address.hpp"
 #include "net/batch.hpp"
@@ -159,6 +161,27 @@ TEST_F(kernel_thread, open_announces_before_it_is_done) {
     }
     ASSERT_EQ(heard.size(), 6U) << "a request and a reply for each";
     for (const auto& ip : plan_->addresses) EXPECT_EQ(std::ranges::count(heard, ip.v4()), 2);
+}
+
+TEST_F(kernel_thread, open_of_many_announces_in_one_form_and_in_all_when_asked_to_again) {
+    watch(plan(100));
+    const auto peer = net::find_link(*netlink_, "buoy1");
+    auto arp = net::PacketSocket::open(*peer, wire::ethertype_arp);
+    thread_->set_deadline(now() + 600s);
+    const auto slots = open(100);
+    wait<Done>();
+    const auto at_once = all_of(*arp);
+    EXPECT_EQ(at_once.size(), 100U) << "others may wait for theirs";
+    thread_->post(AnnounceSlots{slots});
+    std::map<std::pair<Ipv4, bool>, int> heard;  // by address and form
+    for (int i = 0; i < 200; ++i) {
+        const auto frame = arp->receive(20s);
+        ASSERT_TRUE(frame && *frame) << "after " << i;
+        const auto packet = wire::decode_arp(**frame);
+        ASSERT_TRUE(packet && packet->is_gratuitous());
+        ++heard[{packet->sender_ip, packet->operation == wire::Arp::Operation::reply}];
+    }
+    EXPECT_EQ(heard.size(), 200U) << "a request and a reply for each";
 }
 
 TEST_F(kernel_thread, tells_a_known_neighbour_by_unicast_and_asks_one_that_is_not_known) {
