@@ -126,6 +126,8 @@ void AgreedState::elect(std::span<const NodeId> nodes) {
     for (const NodeId node : nodes)
         if (i < max_nodes) voters[i++].id = node;
     voters_changed = tag;
+    // Who is a voter from the beginning never held anything by its membership.
+    leases_count = nodes.size() >= 3;
 }
 
 Outcome AgreedState::on(const Move& entry) {

@@ -43,7 +43,6 @@ AgreedState state_of(std::uint32_t nodes, std::uint32_t slots) {
     for (std::uint32_t i = 0; i < nodes; ++i) members.push_back(id(i));
     state.begin({ring, 0}, members, {});
     for (std::uint32_t i = 0; i < nodes; ++i) state.apply(Rejoin{id(i), {{1}, 1}, state.voters_changed, {}});
-    state.apply(CountLeases{state.voters_changed});
     for (std::uint32_t i = 0; i < nodes; ++i) state.apply(JoinPool{id(i), {"web", 1, slots, {}, {}}});
     return state;
 }

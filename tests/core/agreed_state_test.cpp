@@ -18,7 +18,6 @@ AgreedState three_voters() {
     const NodeId nodes[] = {{1}, {2}, {3}};
     state.begin({{4, {1}}, 1}, nodes, {});
     state.elect(nodes);
-    EXPECT_EQ(state.apply(CountLeases{state.voters_changed}), Outcome::applied);
     return state;
 }
 
@@ -43,6 +42,18 @@ NodeId owner(const AgreedState& state, const std::string& pool, std::uint32_t sl
 }
 
 }  // namespace
+
+TEST(agreed_state, silence_counts_from_the_beginning_or_when_all_are_seen_to_know_that_they_are_three) {
+    EXPECT_TRUE(three_voters().leases_count);
+    AgreedState state;
+    state.elect(std::vector<NodeId>{{1}, {2}});
+    EXPECT_FALSE(state.leases_count);
+    EXPECT_EQ(state.apply(CountLeases{state.voters_changed}), Outcome::unchanged) << "two are too few";
+    ASSERT_EQ(state.apply(Rejoin{{3}, {{1}, 1}, state.voters_changed, {}}), Outcome::applied);
+    EXPECT_FALSE(state.leases_count);
+    EXPECT_EQ(state.apply(CountLeases{state.voters_changed}), Outcome::applied);
+    EXPECT_TRUE(state.leases_count);
+}
 
 TEST(agreed_state, pool_is_made_by_its_first_member_and_shared_by_all) {
     AgreedState state = three_voters();

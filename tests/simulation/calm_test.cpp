@@ -85,8 +85,8 @@ TEST(calm, a_change_costs_every_node_a_handful_of_messages) {
     nothing.actions.clear();
     const Outcome before = Cluster(nothing).run();
     ASSERT_TRUE(before.ok) << before.breach;
-    // What begins and makes calm: a Hello, a Rejoin and one for the pool for each node, the snapshot,
-    // CountLeases.
+    // What begins and makes calm: a Hello, a Rejoin and one for the pool for each node, and the
+    // snapshot.
     EXPECT_LE(before.multicasts, 5U * 6);
     for (const Kind kind :
          {Kind::move, Kind::crash, Kind::power_off, Kind::drain, Kind::configure, Kind::restart_pool}) {
