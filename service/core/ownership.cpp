@@ -144,6 +144,7 @@ void Ownership::answered(EffectId id, const std::vector<SlotId>& failed) {
                     here->failed_open = true;
             }
             close(about);
+            opened_what_was_owed();
             break;
         case Holding::Result::closed:
             break;

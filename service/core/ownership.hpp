@@ -215,6 +215,7 @@ class Ownership {
     // ownership_handover.cpp: planned handovers in portions.
     bool hand_over_before(const EntryBody& goal, RequestId request = {});
     bool hands_over_before_leaving();
+    [[nodiscard]] bool is_given_in_vain(const Pool& pool) const;
     [[nodiscard]] std::optional<Handover> plan(const EntryBody& goal, RequestId request) const;
     [[nodiscard]] bool portion_settled() const;
     void portion_applied();

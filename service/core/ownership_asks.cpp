@@ -134,7 +134,7 @@ void Ownership::ask_for_pools() {
         if (!has(p.members, self)) continue;
         if (here == nullptr || here->stopping) {
             const LeavePool leave{settings_.self, p.config.name};
-            if (!hand_over_before(leave)) order(leave);
+            if (is_given_in_vain(p) || !hand_over_before(leave)) order(leave);
             continue;
         }
         if (const bool dark = !has_carrier(p.config.name); dark != has(p.no_carrier, self))

@@ -7,7 +7,7 @@
 namespace buoy::core {
 namespace {
 
-constexpr std::size_t most_portions = 16;  // each is a message in the order
+constexpr std::size_t most_portions = 16;  // each is a message in the order, of one pool and to one node
 
 bool is_portion(const Entry& entry) {
     return entry.request.value == 0 && std::holds_alternative<Move>(entry.body);
@@ -49,6 +49,15 @@ bool Ownership::hands_over_before_leaving() {
            hand_over_before(Leave{settings_.self, agreed_.voters_changed});
 }
 
+// Whether a pool that stops here was given slots by somebody who could not know, another node that stops it,
+// say: nobody answers for them until this one has left.
+bool Ownership::is_given_in_vain(const Pool& pool) const {
+    const NodeIndex self = self_index(agreed_);
+    for (std::uint32_t s = 0; s < pool.config.slots; ++s)
+        if (pool.list(s).front() == self && holding_.state({pool.id, s}) == Holding::State::shut) return true;
+    return false;
+}
+
 std::optional<Ownership::Handover> Ownership::plan(const EntryBody& goal, RequestId request) const {
     // With a voter lost every entry waits for LM, and one that waits is enough.
     if (agreed_.lost() != 0) return std::nullopt;
@@ -83,6 +92,8 @@ std::optional<Ownership::Handover> Ownership::plan(const EntryBody& goal, Reques
                                  m.slots.begin() + static_cast<std::ptrdiff_t>(end)},
                                 m.node});
         }
+    // Many pools, a few slots of each: it would take longer than it saves.
+    if (out.rest.size() > 2 * most_portions) return std::nullopt;
     // The last one is what the entry itself does.
     out.rest.pop_back();
     std::ranges::reverse(out.rest);

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <utility>
 
 #include "net/errors.hpp"
 #include "net/sysctl.hpp"
@@ -23,6 +22,7 @@ using Frames = std::vector<std::vector<std::uint8_t>>;
 // Slots whose repeats leave together: a millisecond's work, after which other orders get their turn.
 constexpr std::size_t slots_at_once = 64;
 constexpr std::chrono::milliseconds again_after{25};
+constexpr std::chrono::milliseconds again_at_most_after{75};
 constexpr std::size_t frames_at_once = 256;
 
 // Of neighbours that are told by unicast: how many of one slot, at most and, where there are many slots, at
@@ -39,6 +39,7 @@ using Forms = std::pair<int, int>;  // gratuitous requests and replies
 Forms part_of(net::AnnounceForms forms, Announcements::Part part) {
     const Forms first = forms.requests > 0 ? Forms{1, 0} : Forms{0, std::min(forms.replies, 1)};
     if (part == Announcements::Part::first) return first;
+    if (part == Announcements::Part::told) return {0, 0};
     if (part == Announcements::Part::all) return {forms.requests, forms.replies};
     return {forms.requests - first.first, forms.replies - first.second};
 }
@@ -205,8 +206,9 @@ void Announcements::repeat(const PoolPlan& plan, const std::vector<SlotId>& slot
 }
 
 void Announcements::again(const std::vector<SlotId>& slots, TimePoint now) {
-    again_.insert(again_.end(), slots.begin(), slots.end());
-    again_at_ = now + again_after;
+    if (again_.empty()) again_since_ = now;
+    again_.insert(slots.begin(), slots.end());
+    again_at_ = std::min(now + again_after, again_since_ + again_at_most_after);
 }
 
 TimePoint Announcements::next() const {
@@ -215,7 +217,10 @@ TimePoint Announcements::next() const {
 }
 
 Result<void> Announcements::run(TimePoint now) {
-    if (!again_.empty() && again_at_ <= now) due_.emplace(now, Batch{std::exchange(again_, {}), {}, 0});
+    if (!again_.empty() && again_at_ <= now) {
+        due_.emplace(now, Batch{{again_.begin(), again_.end()}, {}, 0});
+        again_.clear();
+    }
     if (due_.empty() || due_.begin()->first > now) return {};
     // Of what is due the newest goes first: its neighbours are the least likely to have heard.
     const auto past = due_.upper_bound(now);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "buoy/ip.hpp"
@@ -60,15 +61,20 @@ class Announcements {
 
     /// Of many slots each is told of once before any is told of in another form: a frame that says nothing
     /// new would only keep the others waiting.
-    enum class Part : std::uint8_t { all, first, rest };
+    enum class Part : std::uint8_t {
+        all,
+        first,  ///< one form, by broadcast
+        told,   ///< the neighbours that are to be told at once, by unicast
+        rest,   ///< all but the first
+    };
     /// Announces the slots at once.
     Result<void> burst(const std::vector<SlotId>& slots, Part part = Part::all);
     /// Adds the repeats that the pool's schedule has for slots whose first burst was at `first`. A little
     /// after each, so that nobody else waits for it, the neighbours that this node knows are told by unicast,
     /// for the routers that ignore broadcasts; not of addresses whose MAC is the same on all nodes.
     void repeat(const PoolPlan& plan, const std::vector<SlotId>& slots, TimePoint first);
-    /// Announces the slots once more, in all forms, when nothing has been opened for a little: what moves at
-    /// the same time is to be told of once first.
+    /// Announces the slots once more, in all forms, when nothing has been opened for a little, and before the
+    /// repeats: what moves at the same time is to be told of once first.
     void again(const std::vector<SlotId>& slots, TimePoint now);
     /// When run() is due; TimePoint::max() if never.
     [[nodiscard]] TimePoint next() const;
@@ -95,8 +101,9 @@ class Announcements {
     Around around_;
     std::map<int, FrameSender> senders_;
     std::multimap<TimePoint, Batch> due_;
-    std::vector<SlotId> again_;
+    std::set<SlotId> again_;
     TimePoint again_at_;
+    TimePoint again_since_;
 };
 
 }  // namespace buoy::kernel

@@ -26,7 +26,7 @@ namespace {
 constexpr std::size_t slots_at_once = 64;
 
 // Of more slots than these only the first form is announced inside the open, for others may wait for theirs;
-// all forms follow by AnnounceSlots.
+// all forms follow a little later.
 constexpr std::size_t few_slots = 16;
 
 constexpr std::chrono::seconds gateways_kept{60};
@@ -160,7 +160,6 @@ void Holder::on(const Watch& order) {
 void Holder::guard() {
     if (gate_ == nullptr) return;
     // Where addresses are, be their pool without a place meanwhile, the gate stays.
-    finish();
     std::set<int> wanted = shared_.links();
     for (const auto& [slot, open] : open_) wanted.insert(open.nic);
     for (Watched& pool : pools_) {
@@ -173,6 +172,8 @@ void Holder::guard() {
         pool.why = done.error().message;
         tell_(Carrier{pool.plan->name, false, pool.why});
     }
+    if (std::ranges::any_of(guarded_, [&](const auto& guarded) { return !wanted.contains(guarded.first); }))
+        finish();
     std::erase_if(guarded_, [&](const auto& guarded) {
         if (wanted.contains(guarded.first)) return false;
         if (auto off = gate_->detach(guarded.first); !off) tell_(Noticed{off.error().message});
@@ -278,7 +279,8 @@ void Holder::on(const OpenSlots& order) {
         Watched* pool = placed.pool == nullptr ? nullptr : watched(placed.pool->name);
         if (pool == nullptr || !pool->place || (pool->plan->buckets && !shared_.stands(pool->plan->name))) {
             failures.emplace_back(placed.slot, ENODEV);
-            reason = pool == nullptr ? "the pool is not started here" : pool->why;
+            reason = pool == nullptr ? "the pool is not started here, or an earlier pool has the address"
+                                     : pool->why;
             continue;
         }
         if (pool->plan->buckets) {
@@ -290,8 +292,8 @@ void Holder::on(const OpenSlots& order) {
                                                  pool->place->address(placed.ip)});
         by_ip_.insert_or_assign(placed.ip, placed.slot);
         slots.push_back(placed.slot);
-        // It stays where it is, unless the NIC is another one now.
-        if (auto left = leaving_.take(placed.ip); left && left->link != open_.at(placed.slot).address.link)
+        // It stays as it is, unless the NIC or its network is another one now.
+        if (auto left = leaving_.take(placed.ip); left && *left != open_.at(placed.slot).address)
             remove({*left});
         // Who claimed it when it was here before may be gone.
         forget_withheld(placed.slot);
@@ -350,12 +352,16 @@ Holder::Failures Holder::show(std::vector<SlotId> slots) {
             failures.insert(failures.end(), refusals.begin(), refusals.end());
         }
         announce(added, Announcements::Part::first, failures);
+        if (slots.size() > few_slots) announce(added, Announcements::Part::told, failures);
         shown.insert(shown.end(), added.begin(), added.end());
         if (!added.empty()) announcements_.repeat(*open_.at(added.front()).pool, added, now_);
         // Beats are of the same priority, and have less time.
         sched_yield();
     }
-    if (shown.size() <= few_slots) announce(shown, Announcements::Part::rest, failures);
+    if (shown.size() <= few_slots)
+        announce(shown, Announcements::Part::rest, failures);
+    else
+        announcements_.again(shown, now_);
     return failures;
 }
 

@@ -8,14 +8,16 @@ namespace buoy::kernel {
 
 namespace {
 
-constexpr std::chrono::milliseconds quiet{25};  // since the last close
-constexpr std::size_t at_once = 64;             // less than a millisecond's work
+constexpr std::chrono::milliseconds quiet{25};     // since the last close
+constexpr std::chrono::milliseconds at_most{250};  // since the first
+constexpr std::size_t at_once = 64;                // less than a millisecond's work
 
 }  // namespace
 
 void Leaving::add(const net::Address& address, std::uint64_t added, TimePoint now) {
+    if (addresses_.empty()) since_ = now;
     addresses_.insert_or_assign(address.ip, Added{address, added});
-    due_ = now + quiet;
+    due_ = std::min(now + quiet, since_ + at_most);
 }
 
 std::optional<net::Address> Leaving::take(const IpAddress& ip) {

@@ -14,8 +14,8 @@ namespace buoy::kernel {
 
 /// Addresses for which the gate is shut, and which have yet to go from their NIC. Nobody waits for that, but
 /// it takes the kernel's time and its lock from whatever else changes hands; so they go when nothing has been
-/// closed for a while, a few at a time. The oldest address of a network is its primary one, and removing that
-/// makes the kernel look at all others: it goes last.
+/// closed for a while, or some have waited for long, a few at a time. The oldest address of a network is its
+/// primary one, and removing that makes the kernel look at all others: it goes last.
 class Leaving {
   public:
     /// `added` counts additions: the later one is the greater.
@@ -37,6 +37,7 @@ class Leaving {
         std::uint64_t added = 0;
     };
     std::map<IpAddress, Added> addresses_;
+    TimePoint since_;  ///< the first of them
     TimePoint due_;
 };
 

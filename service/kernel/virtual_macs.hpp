@@ -19,9 +19,9 @@ namespace buoy::kernel {
 
 /// Addresses with virtual MACs are on the NIC like any others, and the gate puts the MAC into what leaves
 /// from them. What is left to do is that the NIC receives what is sent to the MACs of those that are held
-/// here, and of no others: what is behind the NIC - a switch in a card, a hypervisor - may go by what it was
-/// told to receive. Where the device cannot filter by so many the kernel makes it take all (packet(7)). Ends
-/// with the object, and with the daemon.
+/// here, or were until a moment ago, and of no others: what is behind the NIC - a switch in a card, a
+/// hypervisor - may go by what it was told to receive. Where the device cannot filter by so many the kernel
+/// makes it take all (packet(7)). Ends with the object, and with the daemon.
 class VirtualMacs {
   public:
     using Tell = std::function<void(Report)>;

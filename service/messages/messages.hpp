@@ -14,7 +14,7 @@
 
 namespace buoy::messages {
 
-inline constexpr std::uint32_t major_version = 1;
+inline constexpr std::uint32_t major_version = 2;
 inline constexpr std::uint32_t minor_version = 0;
 /// Of one message on the wire, in bytes. Corosync sends up to 1 MiB in one piece.
 inline constexpr std::size_t max_message = std::size_t{1} << 20;

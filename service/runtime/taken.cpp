@@ -8,11 +8,21 @@
 
 namespace buoy::runtime {
 
+namespace {
+
+/// Whether the last members left the other pool when this one had some: they may have yet to close it, and
+/// what this one's slots wait for before they are opened does not tell.
+bool has_left_since(const core::Pool& other, const core::Pool& pool) {
+    return std::ranges::max(other.changed) > std::ranges::min(pool.changed);
+}
+
+}  // namespace
+
 std::vector<IpAddress> Taken::of(const core::AgreedState& agreed, const core::Pool& pool) {
     std::erase_if(addresses_, [&](const auto& known) { return agreed.pool(known.first) == nullptr; });
     std::vector<IpAddress> taken;
     for (const core::Pool& other : agreed.pools)
-        if (other.id < pool.id && other.members != 0)
+        if (other.id < pool.id && (other.members != 0 || has_left_since(other, pool)))
             std::ranges::set_intersection(addresses(pool), addresses(other), std::back_inserter(taken));
     std::ranges::sort(taken);
     return taken;

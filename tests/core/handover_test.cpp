@@ -71,6 +71,31 @@ TEST_F(handover, shutdown_of_a_daemon_goes_in_portions) {
     EXPECT_EQ(silent(), 0U);
 }
 
+TEST_F(handover, two_nodes_that_stop_a_pool_together_give_each_other_nothing_for_long) {
+    for (std::uint32_t s = 0; s < slots; s += 2) ask(1, Move{"web", {s}, {2}});
+    ordered.clear();
+    step(1, Requested{{101}, StopPool{"web"}});
+    step(2, Requested{{102}, StopPool{"web"}});
+    settle();
+    EXPECT_EQ(replies.at(101), Outcome::applied);
+    EXPECT_EQ(replies.at(102), Outcome::applied);
+    EXPECT_EQ(open_on(3), slots);
+}
+
+TEST_F(handover, who_stops_a_pool_and_is_given_slots_leaves_it_at_once) {
+    slow = 2;
+    ask(1, SetWeight{"web", {3}, 0});
+    ask(1, StopPool{"web"});
+    ASSERT_GT(open_on(1), 0U);
+    order(3, Move{"web", {0}, {1}});
+    settle();
+    while (answer_one()) {
+    }
+    EXPECT_EQ(open_on(1), 0U);
+    EXPECT_EQ(open_on(2) + open_on(3), slots);
+    EXPECT_LT(moved().size(), slots / portion);
+}
+
 TEST_F(handover, no_more_slots_are_silent_at_a_time_than_two_portions) {
     slow = 2;
     ask(1, SetWeight{"web", {3}, 0});

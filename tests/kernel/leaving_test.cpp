@@ -28,6 +28,15 @@ TEST(leaving, nothing_is_due_before_nothing_has_been_closed_for_a_while) {
     EXPECT_EQ(leaving.next(), TimePoint::max());
 }
 
+TEST(leaving, what_was_closed_first_does_not_wait_for_ever) {
+    Leaving leaving;
+    for (std::uint32_t i = 0; i < 100; ++i) {
+        leaving.add(address(i), i, begin + i * 10ms);
+        if (leaving.next() <= begin + i * 10ms) return;
+    }
+    FAIL() << "nothing became due within a second";
+}
+
 TEST(leaving, the_newest_go_first_and_a_few_at_a_time) {
     Leaving leaving;
     for (std::uint32_t i = 1; i <= 1000; ++i) leaving.add(address(1001 - i), i, begin);
