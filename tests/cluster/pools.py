@@ -12,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pooling import PoolTest
 
+from lab.commands import ip
 from lab.pool import Pool
 from lab.shared import long
 from lab.sweep import counts
-from lab.switch import socket_of
+from lab.switch import CLIENT, socket_of
 from lab.waiting import wait_until
 
 AGENT_FILE = "/usr/lib/ocf/resource.d/buoy/pool"
@@ -229,6 +230,47 @@ class OnANode(PoolTest):
         self.assertEqual(["SCHED_RR", "99"], values[0])
         self.assertEqual(values[0], values[1])
         self.assertIn("SCHED_RESET_ON_FORK", shown[1][0])
+
+
+class Many(PoolTest):
+    """More addresses than a node gives up at once: they go in portions."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        ip("route", "replace", "10.77.4.0/22", "dev", "eth0", netns=self.cluster.switch.netns_of(CLIENT))
+        self.many = Pool(self.cluster, "many", "10.77.4.1-10.77.6.88")
+        self.addCleanup(self.many.delete)
+        self.many.create("cidr_netmask=22")
+        self.many.wait_settled()
+        self.seen = self.watch(self.many.addresses[::20])
+        self.seen.wait("all addresses to be answered")
+
+    def entries(self) -> int:
+        status = self.pool.status("n3")
+        assert status is not None
+        return int(status["entries"])
+
+    def test_drained_a_node_gives_up_all_and_others_have_them(self) -> None:
+        before = self.entries()
+        self.many.buoy("n2", "drain", "n1")
+        self.assertGreater(self.entries(), before + 2, "all at once")
+        self.wait_covered(self.seen, "n1")
+        standing = self.many.wait_settled(balanced=False)["n2"]
+        self.assertEqual({"n2": 300, "n3": 300}, standing.counts())
+        wait_until("them to be off the NIC", lambda: not self.many.held_by_kernel("n1"))
+        self.many.buoy("n2", "undrain", "n1")
+        self.many.wait_settled()
+        self.wait_covered(self.seen)
+
+    def test_two_nodes_in_standby_at_once_leave_all_to_the_third(self) -> None:
+        self.cluster.pcs("node", "standby", "n1", "n2")
+        self.wait_covered(self.seen, "n1", "n2")
+        self.many.wait_settled("n3")
+        self.assertEqual([], self.many.held_by_kernel("n1") + self.many.held_by_kernel("n2"))
+        self.cluster.pcs("node", "unstandby", "n1", "n2")
+        self.many.wait_settled()
+        self.settled()
+        self.wait_covered(self.seen)
 
 
 class Refused(PoolTest):
