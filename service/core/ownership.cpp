@@ -103,10 +103,10 @@ void Ownership::on(const BeatReceived& event) {
     // Who stays out until it is heard is told at once.
     if (peers_.is_heard_again(now_, standing(), from)) beat_now_ = true;
     const Peers::News news = peers_.receive(now_, agreed_, standing(), from, beat);
-    if (news == Peers::News::none && !handover_) return;
+    if (news == Peers::News::none && !handover_.goes_on) return;
     const bool was_live = deadline_ > now_;
     renew();
-    if (news != Peers::News::reports && was_live && !handover_) return;
+    if (news != Peers::News::reports && was_live && !handover_.goes_on) return;
     dirty_ = true;
     react();
 }

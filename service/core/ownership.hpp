@@ -95,6 +95,7 @@ class Ownership {
     // for it: the first ones are announced while the last ones still answer where they were. It is a matter
     // of time alone: the entry does whatever they did not.
     struct Handover {
+        bool goes_on = false;
         Asked goal;                 // the entry
         std::uint32_t portion = 0;  // slots in each
         std::vector<Move> rest;     // the next one last
@@ -216,7 +217,7 @@ class Ownership {
     bool hand_over_before(const EntryBody& goal, RequestId request = {});
     bool hands_over_before_leaving();
     [[nodiscard]] bool is_given_in_vain(const Pool& pool) const;
-    [[nodiscard]] std::optional<Handover> plan(const EntryBody& goal, RequestId request) const;
+    [[nodiscard]] Handover plan(const EntryBody& goal, RequestId request) const;
     [[nodiscard]] bool portion_settled() const;
     void portion_applied();
     void opened_what_was_owed();
@@ -287,7 +288,7 @@ class Ownership {
     std::vector<std::string> no_carrier_;  // pools, started here or not, whose interface has none
     std::vector<Pending> pending_;
     std::vector<Asked> asked_;
-    std::optional<Handover> handover_;
+    Handover handover_;
     std::vector<SlotId> owed_;  // moved to us in portions, and not open yet
     std::vector<Proven> proven_;
     std::vector<LastSeen> seen_;

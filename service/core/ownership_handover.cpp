@@ -20,31 +20,32 @@ bool Ownership::hand_over_before(const EntryBody& goal, RequestId request) {
     const Asked key = key_of(goal, request);
     if (settings_.portion == 0 || out_ || std::ranges::find(asked_, key) != asked_.end()) return false;
     // What takes longer than a lease goes at once: a member may be lost, or cannot open what it was given.
-    if (handover_ && now_ - handover_->since > settings_.lease) {
-        const bool ours = handover_->goal == key;
-        handover_.reset();
+    if (handover_.goes_on && now_ - handover_.since > settings_.lease) {
+        const bool ours = handover_.goal == key;
+        handover_ = {};
         if (ours) return false;
     }
-    if (handover_ && handover_->goal != key) return true;
-    if (!handover_) {
+    if (handover_.goes_on && handover_.goal != key) return true;
+    if (!handover_.goes_on) {
         handover_ = plan(goal, request);
-        if (!handover_) return false;
+        if (!handover_.goes_on) return false;
     } else if (!portion_settled()) {
         return true;
     }
-    if (handover_->rest.empty()) {
-        handover_.reset();
+    if (handover_.rest.empty()) {
+        handover_ = {};
         return false;
     }
-    handover_->since = now_;
-    order(handover_->rest.back());
-    handover_->rest.pop_back();
+    handover_.since = now_;
+    order(handover_.rest.back());
+    handover_.rest.pop_back();
     return true;
 }
 
 bool Ownership::hands_over_before_leaving() {
     // A portion of ours is closing.
-    if (phase_ == Phase::applying && handover_ && now_ - handover_->since <= settings_.lease) return true;
+    if (phase_ == Phase::applying && handover_.goes_on && now_ - handover_.since <= settings_.lease)
+        return true;
     return phase_ == Phase::primary && exchange_.quorate() &&
            hand_over_before(Leave{settings_.self, agreed_.voters_changed});
 }
@@ -58,11 +59,11 @@ bool Ownership::is_given_in_vain(const Pool& pool) const {
     return false;
 }
 
-std::optional<Ownership::Handover> Ownership::plan(const EntryBody& goal, RequestId request) const {
+Ownership::Handover Ownership::plan(const EntryBody& goal, RequestId request) const {
     // With a voter lost every entry waits for LM, and one that waits is enough.
-    if (agreed_.lost() != 0) return std::nullopt;
+    if (agreed_.lost() != 0) return {};
     AgreedState after = agreed_;
-    if (after.apply(goal) != Outcome::applied) return std::nullopt;
+    if (after.apply(goal) != Outcome::applied) return {};
     std::vector<Move> moves;  // one for each pool and the node that gets slots of it
     std::size_t count = 0;
     for (const Pool& p : agreed_.pools) {
@@ -82,8 +83,8 @@ std::optional<Ownership::Handover> Ownership::plan(const EntryBody& goal, Reques
         }
     }
     const std::size_t portion = std::max<std::size_t>(settings_.portion, count / most_portions);
-    if (count <= portion) return std::nullopt;
-    Handover out{key_of(goal, request), static_cast<std::uint32_t>(portion), {}, 0, now_};
+    if (count <= portion) return {};
+    Handover out{true, key_of(goal, request), static_cast<std::uint32_t>(portion), {}, 0, now_};
     for (const Move& m : moves)
         for (std::size_t at = 0; at < m.slots.size(); at += portion) {
             const std::size_t end = std::min(m.slots.size(), at + portion);
@@ -93,7 +94,7 @@ std::optional<Ownership::Handover> Ownership::plan(const EntryBody& goal, Reques
                                 m.node});
         }
     // Many pools, a few slots of each: it would take longer than it saves.
-    if (out.rest.size() > 2 * most_portions) return std::nullopt;
+    if (out.rest.size() > 2 * most_portions) return {};
     // The last one is what the entry itself does.
     out.rest.pop_back();
     std::ranges::reverse(out.rest);
@@ -105,9 +106,9 @@ bool Ownership::portion_settled() const {
     const std::size_t move = EntryBody(Move{}).index();
     for (const Asked& a : asked_)
         if (a.kind == move && a.detail == 0) return false;
-    if (!barrier_.passed(handover_->entry) || owed_.size() > handover_->portion) return false;
+    if (!barrier_.passed(handover_.entry) || owed_.size() > handover_.portion) return false;
     for (NodeIndex i = 0; i < max_nodes; ++i)
-        if (agreed_.voters[i].id.value != 0 && peers_.owed(i) > handover_->portion) return false;
+        if (agreed_.voters[i].id.value != 0 && peers_.owed(i) > handover_.portion) return false;
     return true;
 }
 
@@ -118,7 +119,7 @@ void Ownership::portion_applied() {
         return pool == nullptr || pool->width == 0 || pool->list(s.index).front() != self_index(agreed_);
     });
     if (!is_portion(next_entry_)) return;
-    if (handover_ && next_entry_.sender == settings_.self) handover_->entry = agreed_.tag.entries;
+    if (handover_.goes_on && next_entry_.sender == settings_.self) handover_.entry = agreed_.tag.entries;
     const Move& move = std::get<Move>(next_entry_.body);
     const Pool* pool = agreed_.pool(move.pool);
     if (out_ || next_outcome_ != Outcome::applied || move.node != settings_.self || pool == nullptr) return;

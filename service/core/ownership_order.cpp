@@ -31,7 +31,7 @@ void Ownership::process(const ConfigurationChanged& event) {
     order_ = {};
     snapshot_sent_ = false;
     asked_.clear();
-    handover_.reset();
+    handover_ = {};
     owed_.clear();
     replay_.clear();
     resyncing_.clear();

@@ -91,7 +91,7 @@ void Ownership::leave() {
     ++outing_.count;
     opened_past_ = 0;
     owed_.clear();
-    handover_.reset();
+    handover_ = {};
     set_deadline({});
     if (holding_.any_passing()) close(holding_.passing());
     status_due_ = true;

@@ -192,9 +192,10 @@ BUOY_FIELDS(core::Ownership::Pending, "pending", BUOY_F(core::Ownership::Pending
 BUOY_FIELDS(core::Ownership::Asked, "asked", BUOY_F(core::Ownership::Asked, kind),
             BUOY_F(core::Ownership::Asked, node), BUOY_F(core::Ownership::Asked, pool),
             BUOY_F(core::Ownership::Asked, detail), BUOY_F(core::Ownership::Asked, refused_until));
-BUOY_FIELDS(core::Ownership::Handover, "handover", BUOY_F(core::Ownership::Handover, goal),
-            BUOY_F(core::Ownership::Handover, portion), BUOY_F(core::Ownership::Handover, rest),
-            BUOY_F(core::Ownership::Handover, entry), BUOY_F(core::Ownership::Handover, since));
+BUOY_FIELDS(core::Ownership::Handover, "handover", BUOY_F(core::Ownership::Handover, goes_on),
+            BUOY_F(core::Ownership::Handover, goal), BUOY_F(core::Ownership::Handover, portion),
+            BUOY_F(core::Ownership::Handover, rest), BUOY_F(core::Ownership::Handover, entry),
+            BUOY_F(core::Ownership::Handover, since));
 BUOY_FIELDS(core::Ownership::Proven, "proven", BUOY_F(core::Ownership::Proven, who),
             BUOY_F(core::Ownership::Proven, proof), BUOY_F(core::Ownership::Proven, user));
 BUOY_FIELDS(core::Ownership::Memberless, "memberless", BUOY_F(core::Ownership::Memberless, pool),
