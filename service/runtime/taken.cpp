@@ -2,6 +2,7 @@
 #include "service/runtime/taken.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
 
 #include "service/runtime/pools.hpp"
@@ -13,7 +14,9 @@ namespace {
 /// Whether the last members left the other pool when this one had some: they may have yet to close it, and
 /// what this one's slots wait for before they are opened does not tell.
 bool has_left_since(const core::Pool& other, const core::Pool& pool) {
-    return std::ranges::max(other.changed) > std::ranges::min(pool.changed);
+    // Of this one a slot is to be opened, so that it has some; the other's state came from outside.
+    const std::uint32_t begun = std::ranges::min(pool.changed);
+    return std::ranges::any_of(other.changed, [&](std::uint32_t entry) { return entry > begun; });
 }
 
 }  // namespace

@@ -76,6 +76,14 @@ TEST_F(opens, addresses_of_a_pool_that_nobody_has_started_for_the_other) {
     EXPECT_EQ(open("web"), (Addresses{"10.9.1.1", "10.9.1.2", ""})) << "it is the later one now";
 }
 
+TEST_F(opens, addresses_beside_a_pool_that_has_no_slots) {
+    join(1, parameters("web", "10.9.1.1-10.9.1.3"));
+    core::Pool none;  // as a snapshot may bring it, and no join
+    none.config.name = "none";
+    agreed_.pools.insert(agreed_.pools.begin(), none);
+    EXPECT_EQ(open("web"), (Addresses{"10.9.1.1", "10.9.1.2", "10.9.1.3"}));
+}
+
 TEST_F(opens, no_bucket_where_one_of_the_addresses_is_an_earlier_pools) {
     join(1, parameters("db", "10.9.1.3"));
     join(2, parameters("web", "10.9.1.1-10.9.1.3", "4"));
